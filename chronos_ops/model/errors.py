@@ -1,0 +1,64 @@
+"""Errors that name the noun, show the value and hint the mend."""
+
+
+class ChronosError(Exception):
+    """Base of every error that is meant for an operator's eyes.
+
+    `noun` is what was wrong, `value` what was seen, `hint` how to mend it.
+    """
+
+    exit_status = 1
+
+    def __init__(self, noun: str, value: object = None, *, hint: str = "") -> None:
+        self.noun = noun
+        self.value = value
+        self.hint = hint
+        super().__init__(self.text())
+
+    def text(self) -> str:
+        shown = "" if self.value is None else f": {self.value}"
+        return f"{self.noun}{shown}" + (f"\n  hint: {self.hint}" if self.hint else "")
+
+
+class UsageError(ChronosError):
+    """Wrong usage or parameters: raised before anything was touched (exit 2)."""
+
+    exit_status = 2
+
+
+class Refused(ChronosError):
+    """A guard said no: not approved, a live cluster, a host this run did not make."""
+
+    exit_status = 2
+
+
+class TransportError(ChronosError):
+    """The way to the host, database or service failed; what is there is not known (exit 3)."""
+
+    exit_status = 3
+
+
+class CommandFailed(ChronosError):
+    """The command ran and answered with an exit code that was not accepted."""
+
+    def __init__(self, noun: str, exit_code: int, output: str, *, hint: str = "") -> None:
+        self.exit_code = exit_code
+        self.output = output
+        tail = "\n".join(output.strip().splitlines()[-15:])
+        super().__init__(noun, f"exit code {exit_code}\n{tail}", hint=hint)
+
+
+class UnreadableAnswer(ChronosError):
+    """A parser met output it does not know: the fact is unknown, never passed."""
+
+    exit_status = 3
+
+
+class Deviated(ChronosError):
+    """An objective was missed or a check failed; everything ran (exit 1)."""
+
+
+class Aborted(ChronosError):
+    """The run was ended from outside (signal, dead kernel, time-out) (exit 3)."""
+
+    exit_status = 3

@@ -1,0 +1,10 @@
+"""Parameters of the backup runbook (B)."""
+
+from chronos_ops.model.parameters.common import RunbookParameters
+
+
+class PgbackrestBackupRestore(RunbookParameters):
+    """See notebooks/pgbackrest_backup_restore.ipynb."""
+
+    allow_restart: bool = False  # PostgreSQL may be restarted where a change needs it (B3)
+    pitr_test: bool = True  # prove PITR on a scratch host from both sides (B5)
