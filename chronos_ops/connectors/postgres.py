@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
@@ -96,7 +96,7 @@ class Postgres:
 
     def _cursor(self, sql: str, params: tuple[Any, ...]) -> "psycopg.Cursor[dict[str, Any]]":
         try:
-            return self.connection().execute(cast(LiteralString, sql), params or None)
+            return self.connection().execute(sql, params or None)
         except psycopg.OperationalError as error:
             self.close()
             where = f"{self.address.host}:{self.address.port}"

@@ -230,9 +230,7 @@ class Ssh:
     ) -> ShellAnswer:
         """Run SQL through psql's stdin as superuser, stopping at the first error."""
         argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-p", str(self.address.pg_port)]
-        return self.run(
-            [*argv, "-d", database], user="postgres", stdin=script, timeout=timeout
-        )
+        return self.run([*argv, "-d", database], user="postgres", stdin=script, timeout=timeout)
 
     # -- files
 
@@ -284,9 +282,7 @@ def _pinned_keys(lines: Sequence[str]) -> Iterator[tuple[str, paramiko.PKey]]:
         yield entry.key.get_name(), entry.key
 
 
-def _converse(
-    channel: paramiko.Channel, stdin: bytes, deadline: float
-) -> tuple[int, bytes, bytes]:
+def _converse(channel: paramiko.Channel, stdin: bytes, deadline: float) -> tuple[int, bytes, bytes]:
     """Feed stdin, drain both outputs until the command ends. Raises TimeoutError."""
     channel.settimeout(1.0)
 

@@ -61,9 +61,7 @@ class Doer:
                 )
             case WriteFile():
                 content = self.filled(deed.content)
-                self.ssh.put(
-                    deed.path, content, owner=deed.owner, group=deed.group, mode=deed.mode
-                )
+                self.ssh.put(deed.path, content, owner=deed.owner, group=deed.group, mode=deed.mode)
             case RemoveFile():
                 self.ssh.run(["rm", "-f", "--", deed.path], sudo=True)
             case RunSql():
