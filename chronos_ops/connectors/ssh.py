@@ -1,4 +1,4 @@
-"""SSH to a host, with pinned host keys and nothing trusted on first use. The only fabric importer."""
+"""SSH to a host with pinned keys, nothing trusted on first use. The only fabric importer."""
 
 import io
 import shlex
@@ -6,10 +6,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import paramiko
 from fabric import Config, Connection
@@ -142,7 +142,7 @@ class Ssh:
                 self._connection.close()
                 self._connection = None
 
-    def __enter__(self) -> "Ssh":
+    def __enter__(self) -> Self:
         self.open()
         return self
 
@@ -181,10 +181,9 @@ class Ssh:
         return self.journal.interval("remote", name, **data)
 
     def _execute(self, text: str, stdin: bytes, timeout: float) -> tuple[int, str, str]:
-        assert self._connection is not None
         deadline = time.monotonic() + timeout
         try:
-            transport = self._connection.transport
+            transport = self._connection.transport if self._connection else None
             if transport is None:
                 raise TransportError(f"{self!r} lost its connection")
             channel = transport.open_session(timeout=CONNECT_SECONDS)
@@ -243,7 +242,7 @@ class Ssh:
         group: str = "root",
         mode: str = "0644",
     ) -> None:
-        """Write a file atomically: temporary file beside it, owner and mode, then content, rename."""
+        """Write a file atomically: new file beside it, owner and mode, then content, rename."""
         script = (
             'set -eu; f="$1"; t="$1.chronos-new"; mkdir -p "$(dirname "$f")"; umask 077; '
             ': > "$t"; chown "$2:$3" "$t"; chmod "$4" "$t"; cat > "$t"; sync "$t"; mv -f "$t" "$f"'
@@ -261,11 +260,13 @@ class Ssh:
     def forward(self, remote_port: int) -> Iterator[int]:
         """A local port on 127.0.0.1 that leads to `remote_port` on the host's loopback."""
         self.open()
-        assert self._connection is not None
+        connection = self._connection
+        if connection is None:
+            raise TransportError(f"{self!r} lost its connection")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             local_port = int(probe.getsockname()[1])
-        with self._connection.forward_local(local_port, remote_port, "127.0.0.1", "127.0.0.1"):
+        with connection.forward_local(local_port, remote_port, "127.0.0.1", "127.0.0.1"):
             yield local_port
 
 
@@ -285,43 +286,16 @@ def _pinned_keys(lines: Sequence[str]) -> Iterator[tuple[str, paramiko.PKey]]:
 def _converse(channel: paramiko.Channel, stdin: bytes, deadline: float) -> tuple[int, bytes, bytes]:
     """Feed stdin, drain both outputs until the command ends. Raises TimeoutError."""
     channel.settimeout(1.0)
-
-    def feed() -> None:
-        try:
-            view = memoryview(stdin)
-            while view and time.monotonic() < deadline:
-                try:
-                    view = view[channel.send(bytes(view[:_CHUNK])) :]
-                except TimeoutError:
-                    continue
-            channel.shutdown_write()
-        except (OSError, EOFError):
-            pass  # the command ended without reading all of it
-
-    def drain(receive: Callable[[int], bytes], sink: io.BytesIO) -> None:
-        while True:
-            try:
-                chunk = receive(_CHUNK)
-            except TimeoutError:
-                if time.monotonic() > deadline:
-                    raise
-                continue
-            if not chunk:
-                return
-            sink.write(chunk)
-
-    def drain_quietly() -> None:
-        try:
-            drain(channel.recv_stderr, err)
-        except (TimeoutError, OSError, EOFError):
-            pass  # stdout's reader tells
-
     out, err = io.BytesIO(), io.BytesIO()
-    helpers = [threading.Thread(target=t, daemon=True) for t in (feed, drain_quietly)]
+    helpers = [
+        threading.Thread(target=_feed, args=(channel, stdin, deadline), daemon=True),
+        threading.Thread(target=_drain_quietly, args=(channel.recv_stderr, err, deadline)),
+    ]
     for helper in helpers:
+        helper.daemon = True
         helper.start()
     try:
-        drain(channel.recv, out)
+        _drain(channel.recv, out, deadline)
         for helper in helpers:
             helper.join(max(0.0, deadline - time.monotonic()))
         while not channel.status_event.wait(0.2):
@@ -330,3 +304,30 @@ def _converse(channel: paramiko.Channel, stdin: bytes, deadline: float) -> tuple
         return channel.recv_exit_status(), out.getvalue(), err.getvalue()
     finally:
         channel.close()
+
+
+def _feed(channel: paramiko.Channel, stdin: bytes, deadline: float) -> None:
+    view = memoryview(stdin)
+    with suppress(OSError, EOFError):  # the command may end without reading all of it
+        while view and time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                view = view[channel.send(bytes(view[:_CHUNK])) :]
+        channel.shutdown_write()
+
+
+def _drain(receive: Callable[[int], bytes], sink: io.BytesIO, deadline: float) -> None:
+    while True:
+        try:
+            chunk = receive(_CHUNK)
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise
+            continue
+        if not chunk:
+            return
+        sink.write(chunk)
+
+
+def _drain_quietly(receive: Callable[[int], bytes], sink: io.BytesIO, deadline: float) -> None:
+    with suppress(TimeoutError, OSError, EOFError):  # the reader of stdout tells
+        _drain(receive, sink, deadline)

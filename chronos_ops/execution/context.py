@@ -27,7 +27,7 @@ class Context:
     journal: Journal
     aws: Aws
     ssh: Ssh  # the declared host
-    say: Callable[[str], None] = lambda line: None
+    say: Callable[[str], None] = lambda _line: None
     opened: dict[str, Ssh] = field(default_factory=dict)
 
     def host(self, address: SshAddress) -> Ssh:

@@ -155,8 +155,8 @@ def prefix_versions(aws: Aws, bucket: str, prefix: str) -> list[dict[str, str]]:
     marker: dict[str, str] = {}
     while True:
         page = aws.call("s3", "list_object_versions", Bucket=bucket, Prefix=prefix, **marker)
-        for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            found.append({"Key": item["Key"], "VersionId": item["VersionId"]})
+        items = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        found += [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in items]
         if not page.get("IsTruncated"):
             return found
         marker = {"KeyMarker": page["NextKeyMarker"]}

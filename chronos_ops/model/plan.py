@@ -97,7 +97,7 @@ class EmptyPrefix(_Deed):
 
 
 class RemoveIamUser(_Deed):
-    """Remove an IAM user of this run with its keys and inline policies (its name holds the run id)."""
+    """Remove an IAM user of this run with its keys and policies (its name holds the run id)."""
 
     kind: Literal["remove_iam_user"] = "remove_iam_user"
     name: str

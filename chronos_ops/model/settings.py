@@ -1,4 +1,4 @@
-"""Settings of one target: `parameters/<target>.yaml`, read strictly. Names of secrets, no secrets."""
+"""Settings of one target: `parameters/<target>.yaml`, read strictly; it holds no secrets."""
 
 import difflib
 import ipaddress

@@ -1,4 +1,4 @@
-"""WAL arithmetic: LSN, segment names, timelines (PostgreSQL manual, section 28.6 and WAL internals)."""
+"""WAL arithmetic: LSN, segment names, timelines (PostgreSQL manual, "WAL Internals")."""
 
 import re
 from dataclasses import dataclass
