@@ -1,0 +1,1 @@
+"""The disaster, and the way back, measured."""

@@ -1,0 +1,1 @@
+"""Carries a Plan out through the connectors; asks; undoes."""

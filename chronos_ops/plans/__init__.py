@@ -1,0 +1,1 @@
+"""What to do: pure functions from settings and facts to a Plan."""
