@@ -1,1 +1,1 @@
-"""What is left of a run: journal, manifest, report."""
+"""What a run leaves behind: journal, record, charts, manifest; redacted (R3, R5)."""
