@@ -1,0 +1,109 @@
+"""The commands that execute a runbook."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chronos_ops.cli import shelf
+from chronos_ops.cli.arguments import (
+    ParameterOption,
+    PlanOption,
+    RunbookArgument,
+    TargetOption,
+    parse_overrides,
+)
+from chronos_ops.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from chronos_ops.model.result import Result
+
+LAB = "lab"
+BACKUP, DRILL = "pgbackrest_backup_restore", "disaster_recovery"
+
+
+def run(
+    runbook: RunbookArgument,
+    target: TargetOption,
+    parameter: ParameterOption = None,
+    approve: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Consent to changes on the target: its name, typed once more."
+        ),
+    ] = "",
+    plan: PlanOption = False,
+) -> None:
+    """Execute a runbook headlessly; the run's folder is its evidence."""
+    result = _execute(runbook, target, parse_overrides(parameter), approve, plan=plan)
+    raise typer.Exit(result.verdict.exit_status)
+
+
+def drill(
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="What goes wrong.")
+    ] = "instance_lost",
+    target: TargetOption = LAB,
+    parameter: ParameterOption = None,
+    approve: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Consent, where the target is not the lab: its name."),
+    ] = "",
+) -> None:
+    """Lose a database and bring it back, measured.
+
+    On the lab (the default) everything is made from nothing: the lab is booted, the backup
+    runbook sets its database host up, then the drill runs. On another target only the drill runs.
+    """
+    overrides = {"scenario": scenario, **parse_overrides(parameter)}
+    if target == LAB:
+        from chronos_ops.lab import control
+
+        control.up(LAB, progress=_progress)
+        # A lab's host is fresh: turning WAL archiving on restarts its PostgreSQL.
+        backup = _execute(BACKUP, LAB, {"allow_restart": "true"}, LAB, plan=False)
+        if backup.verdict.exit_status:
+            raise typer.Exit(backup.verdict.exit_status)
+        approve = LAB
+    result = _execute(DRILL, target, overrides, approve, plan=False)
+    raise typer.Exit(result.verdict.exit_status)
+
+
+def notebook(
+    runbook: RunbookArgument,
+    target: TargetOption,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open a browser on it.")
+    ] = True,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of JupyterLab, on loopback only.")
+    ] = 8888,
+) -> None:
+    """Step through a runbook in JupyterLab: a copy of it, with TARGET filled in."""
+    from chronos_ops.cli import stepping
+    from chronos_ops.model.settings import load_settings
+
+    chosen = shelf.find_runbook(runbook)
+    load_settings(target)  # refused before JupyterLab starts, not in its third cell
+    copy = stepping.working_copy(chosen, target)
+    typer.echo(f"a copy to step through: {copy}", err=True)
+    stepping.open_jupyterlab(copy, target, browser=browser, port=port)
+
+
+def _execute(
+    runbook: str, target: str, overrides: dict[str, str], approve: str, *, plan: bool
+) -> "Result":
+    shelf.find_runbook(runbook)
+    if approve and approve != target:
+        raise UsageError(
+            "--approve names another target", repr(approve), hint=f"--approve {target}"
+        )
+    from chronos_ops import runner
+    from chronos_ops.cli.summary import print_result
+
+    result = runner.run(runbook, target, overrides, approve, plan)
+    print_result(result, shelf.ROOT / "outputs" / target / result.run_id)
+    return result
+
+
+def _progress(line: str) -> None:
+    typer.echo(line, err=True)
