@@ -1,0 +1,316 @@
+"""Instances: each is a lab host, booted and stopped by the lab's daemon."""
+
+import base64
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from chronos_ops.lab.emulator.hosts import HostError, NoSuchHost
+from chronos_ops.lab.emulator.lightsail_catalog import BLUEPRINTS, BUNDLES, Blueprint, Bundle
+from chronos_ops.lab.emulator.lightsail_core import (
+    Answer,
+    Arguments,
+    Lightsail,
+    LightsailError,
+    plain,
+)
+from chronos_ops.lab.emulator.lightsail_state import Record
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,253}[A-Za-z0-9]|[A-Za-z0-9]")
+_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "stopping": 64, "stopped": 80}
+_USER_DATA_LIMIT = 16 * 1024
+# What Lightsail opens on a new Linux instance.
+_FIRST_PORTS = ((22, 22), (80, 80))
+
+
+def create(lab: Lightsail, arguments: Arguments) -> Answer:
+    names = arguments["instanceNames"]
+    blueprint, bundle = _choice(lab, arguments)
+    user_data = str(arguments.get("userData") or "")
+    if len(user_data.encode()) > _USER_DATA_LIMIT:
+        raise LightsailError("InvalidInputException", "userData is longer than 16 KB")
+    key_name = arguments.get("keyPairName")
+    authorized = [lab.named("KeyPair", key_name)["_public_line"]] if key_name else []
+    started = []
+    with lab.state.changing():
+        for name in names:
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise LightsailError("InvalidInputException", f"not an instance name: {name!r}")
+            lab.free_name("Instance", name)
+        for name in names:
+            zone = arguments["availabilityZone"]
+            tags = list(arguments.get("tags") or [])
+            _new_record(lab, name, zone, blueprint, bundle, tags, key_name)
+            started.append(lab.state.operation("Instance", name, "CreateInstance", "Started"))
+    for operation in started:
+        boot = _booter(lab, operation["resourceName"], authorized, user_data)
+        _in_background(lab, operation, boot)
+    return {"operations": started}
+
+
+def get(lab: Lightsail, arguments: Arguments) -> Answer:
+    return {"instance": _shown(lab, _known(lab, arguments))}
+
+
+def get_all(lab: Lightsail, arguments: Arguments) -> Answer:
+    adopt(lab)
+    return {"instances": [_shown(lab, r) for r in list(lab.state.all("Instance").values())]}
+
+
+def get_state(lab: Lightsail, arguments: Arguments) -> Answer:
+    return {"state": _state(lab, _known(lab, arguments))}
+
+
+def get_access_details(lab: Lightsail, arguments: Arguments) -> Answer:
+    record = _known(lab, arguments)
+    return {
+        "accessDetails": {
+            "instanceName": record["name"],
+            "protocol": arguments.get("protocol", "ssh"),
+            "username": record["username"],
+            "ipAddress": record.get("publicIpAddress", ""),
+            "hostKeys": [_host_key(line) for line in record.get("_host_keys", [])],
+        }
+    }
+
+
+def start(lab: Lightsail, arguments: Arguments) -> Answer:
+    return _change(lab, arguments, "StartInstance", "pending", ("start",))
+
+
+def stop(lab: Lightsail, arguments: Arguments) -> Answer:
+    """`force` is for an instance stuck in `stopping`: here, its processes are killed at once."""
+    deed = "kill" if arguments.get("force") else "stop"
+    return _change(lab, arguments, "StopInstance", "stopping", (deed,))
+
+
+def reboot(lab: Lightsail, arguments: Arguments) -> Answer:
+    return _change(lab, arguments, "RebootInstance", "pending", ("reboot",))
+
+
+def delete(lab: Lightsail, arguments: Arguments) -> Answer:
+    return _change(lab, arguments, "DeleteInstance", "shutting-down", ("delete",))
+
+
+def adopt(lab: Lightsail) -> None:
+    """Hosts that the lab itself made (the declared one) are instances too, and so are their
+    static addresses."""
+    try:
+        hosts = lab.hosts.ask("list")["hosts"]
+    except HostError:
+        return
+    for host in hosts:
+        if lab.state.find("Instance", host["name"]):
+            continue
+        with lab.state.changing():
+            bundle = BUNDLES.get(host.get("bundle") or "", BUNDLES["small_3_0"])
+            blueprint = BLUEPRINTS.get(host.get("blueprint") or "", BLUEPRINTS["debian_13"])
+            tags = [{"key": k, "value": v} for k, v in (host.get("tags") or {}).items()]
+            zone = f"{lab.state.region}a"
+            record = _new_record(lab, host["name"], zone, blueprint, bundle, tags, None)
+            record["username"] = host.get("user") or record["username"]
+            record.pop("_transition")
+            _booted(record, host)
+            _adopt_address(lab, record, host.get("static_ip"))
+
+
+def _adopt_address(lab: Lightsail, record: Record, address: str | None) -> None:
+    known = (r["ipAddress"] for r in lab.state.all("StaticIp").values())
+    if not address or address in known:
+        return
+    name = f"{record['name']}-ip"
+    lab.state.new("StaticIp", name, ipAddress=address, attachedTo=record["name"], isAttached=True)
+    record.update(isStaticIp=True, publicIpAddress=address)
+
+
+def _choice(lab: Lightsail, arguments: Arguments) -> tuple[Blueprint, Bundle]:
+    blueprint = BLUEPRINTS.get(arguments["blueprintId"])
+    bundle = BUNDLES.get(arguments["bundleId"])
+    zone = arguments["availabilityZone"]
+    if blueprint is None:
+        known = ", ".join(BLUEPRINTS)
+        message = f"no blueprint {arguments['blueprintId']!r} here (the lab has {known})"
+        raise LightsailError("InvalidInputException", message)
+    if bundle is None:
+        known = ", ".join(BUNDLES)
+        message = f"no bundle {arguments['bundleId']!r} here (the lab has {known})"
+        raise LightsailError("InvalidInputException", message)
+    if not re.fullmatch(f"{lab.state.region}[a-d]", zone):
+        message = f"no availability zone {zone!r} in {lab.state.region}"
+        raise LightsailError("InvalidInputException", message)
+    return blueprint, bundle
+
+
+def _new_record(
+    lab: Lightsail,
+    name: str,
+    zone: str,
+    blueprint: Blueprint,
+    bundle: Bundle,
+    tags: list[dict[str, str]],
+    key_name: str | None,
+) -> Record:
+    disk = {"sizeInGb": bundle.disk_gb, "isSystemDisk": True, "path": "/dev/xvda"}
+    return lab.state.new(
+        "Instance",
+        name,
+        zone,
+        tags=tags,
+        blueprintId=blueprint.id,
+        blueprintName=blueprint.name,
+        bundleId=bundle.id,
+        isStaticIp=False,
+        ipAddressType="ipv4",
+        hardware={"cpuCount": bundle.cpus, "disks": [disk], "ramSizeInGb": bundle.ram_gb},
+        networking={
+            "monthlyTransfer": {"gbPerMonthAllocated": bundle.transfer_gb},
+            "ports": [_port(low, high) for low, high in _FIRST_PORTS],
+        },
+        username=blueprint.user,
+        sshKeyName=key_name or "",
+        _transition="pending",
+        _host_keys=[],
+    )
+
+
+def _port(low: int, high: int) -> dict[str, Any]:
+    return {
+        "fromPort": low,
+        "toPort": high,
+        "protocol": "tcp",
+        "accessType": "Public",
+        "accessFrom": "Anywhere (0.0.0.0/0)",
+        "accessDirection": "inbound",
+        "commonName": "",
+        "cidrs": ["0.0.0.0/0"],
+        "ipv6Cidrs": [],
+        "cidrListAliases": [],
+    }
+
+
+def _booter(lab: Lightsail, name: str, authorized: list[str], user_data: str) -> Callable[[], None]:
+    record = lab.named("Instance", name)
+    bundle, blueprint = BUNDLES[record["bundleId"]], BLUEPRINTS[record["blueprintId"]]
+
+    def boot() -> None:
+        host = lab.hosts.ask(
+            "create",
+            name=name,
+            image=blueprint.image,
+            memory_bytes=bundle.memory_bytes,
+            disk_bytes=bundle.disk_bytes,
+            bundle=bundle.id,
+            blueprint=blueprint.id,
+            user=blueprint.user,
+            authorized_keys=authorized,
+            user_data=user_data,
+            tags={item["key"]: item.get("value", "") for item in record["tags"]},
+        )
+        with lab.state.changing():
+            _booted(record, host)
+
+    return boot
+
+
+def _booted(record: Record, host: dict[str, Any]) -> None:
+    address = host["address"]
+    record["privateIpAddress"] = address
+    if not record["isStaticIp"]:
+        record["publicIpAddress"] = address
+    record["_host_keys"] = list(host.get("host_keys") or [])
+
+
+def _change(
+    lab: Lightsail, arguments: Arguments, operation: str, meanwhile: str, deeds: tuple[str, ...]
+) -> Answer:
+    """Start a change of an instance's state; the operation tells when it is done."""
+    record = _known(lab, arguments)
+    name = record["name"]
+    with lab.state.changing():
+        if record.get("_transition"):
+            message = f"{name} is {record['_transition']}: wait until that is done"
+            raise LightsailError("OperationFailureException", message)
+        record["_transition"] = meanwhile
+        begun = lab.state.operation("Instance", name, operation, "Started")
+
+    def carry_out() -> None:
+        for deed in deeds:
+            try:
+                lab.hosts.ask(deed, name=name)
+            except NoSuchHost:
+                if deed != "delete":
+                    raise
+        if "delete" in deeds:
+            with lab.state.changing():
+                _forget(lab, record)
+
+    _in_background(lab, begun, carry_out)
+    return {"operations": [begun]}
+
+
+def _forget(lab: Lightsail, record: Record) -> None:
+    lab.state.all("Instance").pop(record["name"], None)
+    for address in lab.state.all("StaticIp").values():
+        if address.get("attachedTo") == record["name"]:
+            address.update(isAttached=False, attachedTo="")
+
+
+def _in_background(lab: Lightsail, operation: Record, deed: Callable[[], None]) -> None:
+    """Carry a change out beside the answer, as Lightsail does."""
+
+    def work() -> None:
+        error = ""
+        try:
+            deed()
+        except (HostError, KeyError, LightsailError) as failure:
+            error = str(failure)
+        with lab.state.changing():
+            lab.state.finish(operation, error)
+            record = lab.state.find("Instance", operation["resourceName"])
+            if record is not None:
+                record.pop("_transition", None)
+
+    threading.Thread(target=work, name=f"lightsail-{operation['operationType']}").start()
+
+
+def _known(lab: Lightsail, arguments: Arguments) -> Record:
+    name = arguments["instanceName"]
+    if lab.state.find("Instance", name) is None:
+        adopt(lab)
+    return lab.named("Instance", name)
+
+
+def _state(lab: Lightsail, record: Record) -> dict[str, Any]:
+    """What the host really does; while a change is under way, that change."""
+    name = record.get("_transition")
+    if not name:
+        try:
+            state = lab.hosts.ask("info", name=record["name"])["state"]
+        except NoSuchHost:
+            state = "stopped"
+        except HostError as error:
+            raise LightsailError("ServiceException", str(error), 500) from None
+        name = "running" if state == "starting" else state  # `starting`: SSH does not answer yet
+    return {"code": _CODES[name], "name": name}
+
+
+def _shown(lab: Lightsail, record: Record) -> Record:
+    return plain(record) | {"state": _state(lab, record)}
+
+
+def _host_key(line: str) -> dict[str, Any]:
+    """One of `/etc/ssh/ssh_host_*_key.pub` as GetInstanceAccessDetails shows it."""
+    algorithm, blob = line.split()[:2]
+    raw = base64.b64decode(blob)
+    sha1 = base64.b64encode(hashlib.sha1(raw, usedforsecurity=False).digest()).decode()
+    sha256 = base64.b64encode(hashlib.sha256(raw).digest()).decode()
+    return {
+        "algorithm": algorithm,
+        "publicKey": blob,
+        "witnessedAt": time.time(),
+        "fingerprintSHA1": "SHA1:" + sha1.rstrip("="),
+        "fingerprintSHA256": "SHA256:" + sha256.rstrip("="),
+    }
