@@ -1,0 +1,311 @@
+"""Is what came back right (D5)? Judged on the host itself, database by database.
+
+Questions go through psql on the host as superuser: the restored database is asked, not the
+client's idea of it. A check that could not run is error or unknown, never passed.
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill.sql import script
+from chronos_ops.model.errors import ChronosError, CommandFailed, UnreadableAnswer
+from chronos_ops.model.finding import Finding, Status, judge
+
+
+@dataclass(frozen=True)
+class TableDigest:
+    """One table, read whole."""
+
+    rows: int
+    digest: str
+    unlogged: bool = False
+
+
+@dataclass(frozen=True)
+class DatabaseDigest:
+    """What one database holds. Comparable only where nobody wrote in between."""
+
+    name: str
+    tables: dict[str, TableDigest] = field(default_factory=dict)
+    large_objects: int = 0
+    large_objects_digest: str = "0"
+    sequences_behind: tuple[str, ...] = ()
+    sequences: int = 0
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables.values())
+
+
+def databases(ssh: Ssh) -> list[str]:
+    """Databases that can be connected to, templates aside."""
+    rows = ssh.sql_rows(
+        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
+    )
+    return [str(row["datname"]) for row in rows]
+
+
+def read_database(ssh: Ssh, name: str) -> DatabaseDigest:
+    """Read every row, large object and sequence of one database. Raises CommandFailed where
+    PostgreSQL cannot read (a page checksum, a missing file)."""
+    answer = ssh.sql(script("read_database"), conninfo(name), timeout=6 * 3600)
+    return parse_database(name, answer.stdout)
+
+
+def parse_database(name: str, text: str) -> DatabaseDigest:
+    """A digest from psql's lines of JSON. Raises UnreadableAnswer."""
+    tables: dict[str, TableDigest] = {}
+    objects: tuple[int, str] | None = None
+    behind: list[str] = []
+    sequences = 0
+    for line in text.splitlines():
+        try:
+            found: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise UnreadableAnswer(f"database {name!r}: not a JSON line", line[:120]) from None
+        if "table" in found:
+            tables[found["table"]] = TableDigest(found["rows"], found["digest"], found["unlogged"])
+        elif "objects" in found:
+            objects = (found["objects"], found["digest"])
+        elif "sequence" in found:
+            sequences += 1
+            if found["max"] is not None and found["next"] <= found["max"]:
+                behind.append(f"{found['sequence']} at {found['next']}, {found['max']} is used")
+    if objects is None:
+        raise UnreadableAnswer(f"database {name!r}: the answer is cut off", text[-120:])
+    return DatabaseDigest(name, tables, *objects, tuple(behind), sequences)
+
+
+def conninfo(name: str) -> str:
+    """A database name for `psql -d`, which takes a name with `=` for a connection string."""
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
+
+
+def read_all(ssh: Ssh) -> dict[str, DatabaseDigest]:
+    """Every database, read whole, two at a time."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return {d.name: d for d in pool.map(lambda n: read_database(ssh, n), databases(ssh))}
+
+
+# -- judging
+
+
+def judge_rows_read(found: dict[str, DatabaseDigest]) -> Finding:
+    """Every row could be read (a row that cannot be read raises before this)."""
+    tables = sum(len(d.tables) for d in found.values())
+    rows = sum(d.rows for d in found.values())
+    return judge(
+        "drill.integrity.rows-read",
+        "every row of every table can be read",
+        passed=tables > 0,
+        observed=f"{rows} rows, {tables} tables, {len(found)} databases",
+        expected="no error, at least one table",
+        requirement="D5",
+    )
+
+
+def judge_sequences(found: dict[str, DatabaseDigest]) -> Finding:
+    """No sequence is behind the column that it feeds."""
+    behind = [text for d in found.values() for text in d.sequences_behind]
+    count = sum(d.sequences for d in found.values())
+    if not count:
+        return _not_applicable("drill.integrity.sequences", "sequences", "no column has one")
+    return judge(
+        "drill.integrity.sequences",
+        "every sequence is ahead of the column that it feeds",
+        passed=not behind,
+        observed="; ".join(behind) or f"{count} sequences ahead",
+        expected="none behind",
+        requirement="D5",
+    )
+
+
+def judge_unlogged(found: dict[str, DatabaseDigest]) -> Finding:
+    """Unlogged tables are empty after a recovery (D1)."""
+    unlogged = {
+        f"{d.name}: {name}": table.rows
+        for d in found.values()
+        for name, table in d.tables.items()
+        if table.unlogged
+    }
+    if not unlogged:
+        return _not_applicable("drill.integrity.unlogged", "unlogged tables are empty", "none here")
+    full = [f"{name} has {rows} rows" for name, rows in unlogged.items() if rows]
+    return judge(
+        "drill.integrity.unlogged",
+        "unlogged tables are empty",
+        passed=not full,
+        observed="; ".join(full) or f"{len(unlogged)} of {len(unlogged)} empty",
+        expected="empty: they have no WAL",
+        requirement="D1",
+    )
+
+
+def judge_digests(
+    before: dict[str, DatabaseDigest],
+    after: dict[str, DatabaseDigest],
+    *,
+    moving: tuple[str, ...] = (),
+) -> Finding:
+    """Quiet data is the same as before; `moving` tables were written meanwhile and left out."""
+    differences: list[str] = []
+    compared = 0
+    for name, old in before.items():
+        new = after.get(name)
+        if new is None:
+            differences.append(f"database {name} is missing")
+            continue
+        for table, digest in old.tables.items():
+            if table in moving or digest.unlogged:
+                continue
+            compared += 1
+            if new.tables.get(table) != digest:
+                differences.append(f"{name}: {table}: {digest} became {new.tables.get(table)}")
+        if (old.large_objects, old.large_objects_digest) != (
+            new.large_objects,
+            new.large_objects_digest,
+        ):
+            differences.append(f"{name}: large objects differ")
+    return judge(
+        "drill.integrity.digests",
+        "quiet data is the same as before the fault",
+        passed=bool(compared) and not differences,
+        observed="; ".join(differences[:5]) or f"{compared} tables equal",
+        expected="equal digests of every quiet table and of the large objects",
+        requirement="D5",
+    )
+
+
+def check_amcheck(ssh: Ssh, bin_dir: str, jobs: int) -> Finding:
+    """pg_amcheck over every database, heap against B-tree indexes; it must have looked."""
+    answer = ssh.run(
+        [
+            f"{bin_dir}/pg_amcheck",
+            "--all",
+            "--install-missing",
+            "--heapallindexed",
+            "--verbose",
+            f"--jobs={jobs}",
+            f"--port={ssh.address.pg_port}",
+            "--no-password",
+        ],
+        user="postgres",
+        accept=(0, 1, 2),
+        timeout=6 * 3600,
+    )
+    return judge_amcheck(answer.exit_code, answer.stdout + answer.stderr)
+
+
+def judge_amcheck(exit_code: int, text: str) -> Finding:
+    """From pg_amcheck's exit code (0 none, 2 corruption, else broken) and its words."""
+    heaps, indexes = text.count("checking heap table"), text.count("checking btree index")
+    complaints = [
+        line
+        for line in text.splitlines()
+        if line.strip()
+        and not line.startswith("pg_amcheck: ")
+        and not line.strip().startswith(("LOG:", "DEBUG:"))
+    ]
+    passed = None if exit_code not in (0, 2) or not (heaps and indexes) else exit_code == 0
+    observed = f"exit code {exit_code}, {heaps} tables and {indexes} indexes looked at"
+    if passed is not True:
+        tail = complaints[:5] or text.splitlines()[-3:]
+        observed += ": " + " / ".join(line.strip() for line in tail)
+    return judge(
+        "drill.integrity.amcheck",
+        "amcheck finds tables and B-tree indexes sound, every row indexed",
+        passed=passed,
+        observed=observed,
+        expected="exit code 0 after looking at tables and indexes",
+        hint="REINDEX what is named; find out why before trusting the rest",
+        requirement="D5",
+    )
+
+
+def check_page_checksums(ssh: Ssh) -> Finding:
+    """After every page was read: no page checksum failed; not applicable where they are off."""
+    rows = ssh.sql_rows(
+        "SELECT current_setting('data_checksums') AS enabled,"
+        " sum(checksum_failures)::bigint AS failures FROM pg_stat_database"
+    )
+    if rows[0]["enabled"] != "on":
+        return _not_applicable(
+            "drill.integrity.page-checksums", "no page checksum failed", "data_checksums is off"
+        )
+    failures = rows[0]["failures"]
+    return judge(
+        "drill.integrity.page-checksums",
+        "no page checksum failed while everything was read",
+        passed=None if failures is None else failures == 0,
+        observed=f"{failures} failures",
+        expected="0 failures",
+        requirement="D5",
+    )
+
+
+def check_collations(ssh: Ssh) -> Finding:
+    """The same collation versions as where the data come from, else text indexes may be wrong."""
+    rows = ssh.sql_rows(
+        "SELECT datname, datcollversion AS recorded,"
+        " pg_database_collation_actual_version(oid) AS here FROM pg_database"
+        " WHERE datcollversion IS NOT NULL"
+    )
+    wrong = [f"{r['datname']}: {r['recorded']} there, {r['here']} here"
+             for r in rows if r["recorded"] != r["here"]]  # fmt: skip
+    return judge(
+        "drill.integrity.collations",
+        "collation versions are the same on this host",
+        passed=not wrong,
+        observed="; ".join(wrong) or f"{len(rows)} databases agree",
+        expected="no database with another version",
+        hint="REINDEX first, then ALTER DATABASE … REFRESH COLLATION VERSION",
+        requirement="D5",
+    )
+
+
+def check_application(ssh: Ssh, database: str, sql: str, expected: object = None) -> Finding:
+    """An application's query answers (and, where that is known, as it did before)."""
+    title = "an application query answers"
+    if not sql:
+        return _not_applicable("drill.integrity.application", title, "no query is declared")
+    try:
+        rows: object = ssh.sql_rows(sql, conninfo(database))
+    except CommandFailed as error:
+        rows, passed = error.output.strip()[-200:], False
+    else:
+        passed = bool(rows) and (expected is None or rows == expected)
+    return judge(
+        "drill.integrity.application",
+        title,
+        passed=passed,
+        observed=str(rows)[:300],
+        expected="at least one row" if expected is None else str(expected)[:300],
+        requirement="D5",
+    )
+
+
+def broken(identifier: str, title: str, error: ChronosError) -> Finding:
+    """The finding of a check that could not run: an error, never passed."""
+    return Finding(
+        id=identifier,
+        status=Status.ERROR,
+        title=title,
+        observed=str(error)[:400],
+        expected="the check runs",
+        requirement="D5",
+    )
+
+
+def _not_applicable(identifier: str, title: str, why: str) -> Finding:
+    return Finding(
+        id=identifier,
+        status=Status.NOT_APPLICABLE,
+        title=title,
+        observed=why,
+        expected="",
+        requirement="D5",
+    )

@@ -1,0 +1,48 @@
+-- Reads one database whole; every line of the answer is one JSON object.
+-- The session's settings make the text of a value the same on every host.
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+SET intervalstyle = 'postgres';
+SET extra_float_digits = 1;
+SET bytea_output = 'hex';
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
+SET enable_indexonlyscan = off;
+SET search_path = 'pg_catalog';
+
+-- Every row of every table, as text: so PostgreSQL detoasts each value.
+SELECT format(
+    'SELECT json_build_object(''table'', %L, ''unlogged'', %L::boolean, ''rows'', count(*),
+        ''digest'', coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text)
+     FROM ONLY %I.%I t',
+    n.nspname || '.' || c.relname, c.relpersistence = 'u', n.nspname, c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+    AND (c.relkind = 'r' OR c.relispopulated)
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+ORDER BY 1 \gexec
+
+SELECT json_build_object('objects', count(*), 'digest',
+    coalesce(sum(hashtextextended(encode(lo_get(oid), 'hex'), 0)::numeric), 0)::text)
+FROM pg_largeobject_metadata;
+
+-- A sequence that feeds a column must be ahead of what the column holds.
+SELECT format(
+    'SELECT json_build_object(''sequence'', %L, ''column'', %L,
+        ''next'', CASE WHEN s.is_called THEN s.last_value + %s ELSE s.last_value END,
+        ''max'', (SELECT max(%I) FROM %I.%I))
+     FROM %I.%I s',
+    sn.nspname || '.' || s.relname, n.nspname || '.' || c.relname || '.' || a.attname,
+    q.seqincrement, a.attname, n.nspname, c.relname, sn.nspname, s.relname)
+FROM pg_depend d
+JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+JOIN pg_sequence q ON q.seqrelid = s.oid
+JOIN pg_namespace sn ON sn.oid = s.relnamespace
+JOIN pg_class c ON c.oid = d.refobjid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+    AND d.deptype IN ('a', 'i') AND q.seqincrement > 0 AND NOT q.seqcycle
+    AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND s.relpersistence = 'p'
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+ORDER BY 1 \gexec

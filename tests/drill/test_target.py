@@ -1,0 +1,138 @@
+"""Recovery targets: zones, summer time, and what a repository can reach."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from chronos_ops.drill.target import (
+    BackupSet,
+    Reach,
+    RecoveryTarget,
+    at_time,
+    choose_backup,
+    parse_target,
+)
+from chronos_ops.model.errors import UsageError
+from chronos_ops.model.wal import Lsn, WalSegment
+
+NOW = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("time:2026-11-22T21:00:00Z", "2026-11-22 21:00:00.000000+00"),
+        ("time:2026-11-22 21:00:00.5+02:00", "2026-11-22 19:00:00.500000+00"),
+        ("time:2026-11-22 16:00 America/Toronto", "2026-11-22 21:00:00.000000+00"),
+        ("time:2026-07-01 12:00 Europe/Berlin", "2026-07-01 10:00:00.000000+00"),
+        ("time:2026-11-22 21:00 UTC", "2026-11-22 21:00:00.000000+00"),
+    ],
+)
+def test_a_time_is_handed_on_in_utc_with_its_offset(text: str, value: str) -> None:
+    target = parse_target(text, NOW)
+    assert target.options() == ["--type=time", f"--target={value}", "--target-action=promote"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2026-11-22T21:00:00Z", "not a recovery target"),
+        ("time:yesterday", "not a time"),
+        ("time:2026-11-22T21:00:00", "needs its time zone"),
+        ("time:2026-11-22T21:00:00Z Europe/Berlin", "both an offset and a zone"),
+        ("time:2026-10-25 02:30 Europe/Berlin", "twice"),
+        ("time:2026-11-01 01:30 America/Toronto", "twice"),
+        ("time:2026-03-29 02:30 Europe/Berlin", "no such time"),
+        ("time:2026-11-22 21:00 EST", "ambiguous time zone"),
+        ("time:2026-11-22 21:00 Etc/GMT+5", "ambiguous time zone"),
+        ("time:2026-11-22 21:00 Europe/Nowhere", "unknown time zone"),
+        ("time:2026-11-22T23:00:00Z", "in the future"),
+        ("lsn:0x3000060", "not an LSN"),
+        ("xid:-5", "not a transaction id"),
+        ("xid:2", "not a transaction id"),
+        ("name:" + "x" * 64, "at most 63 bytes"),
+        ("lsn:0/3000060 timeline:zero", "not a timeline"),
+    ],
+)
+def test_what_could_be_misread_is_refused(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_target(text, NOW)
+
+
+def test_the_refusal_of_a_doubled_hour_names_both_offsets() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_target("time:2026-10-25 02:30 Europe/Berlin", NOW)
+    assert "+02:00" in caught.value.hint
+    assert "+01:00" in caught.value.hint
+
+
+def test_options_of_each_kind() -> None:
+    assert parse_target("", NOW).options() == ["--type=default"]
+    assert parse_target("lsn:0/30000a0 exclusive timeline:2", NOW).options() == [
+        "--type=lsn",
+        "--target=0/30000A0",
+        "--target-action=promote",
+        "--target-exclusive",
+        "--target-timeline=2",
+    ]
+    assert "--target=before release" in parse_target("name:before release", NOW).options()
+    assert parse_target("xid:744", NOW).options()[0] == "--type=xid"
+    own = parse_target("xid: exclusive", NOW)
+    assert own.own
+    assert own.exclusive
+
+
+def backup(label: str, hour: int, lsn: str) -> BackupSet:
+    position = Lsn.parse(lsn)
+    return BackupSet(
+        label,
+        datetime(2026, 11, 22, hour, tzinfo=UTC),
+        position,
+        WalSegment.containing(position, 1),
+    )
+
+
+REACH = Reach(
+    (backup("second", 12, "0/9000100"), backup("first", 2, "0/3000100")),
+    WalSegment.parse("00000001000000000000000C"),
+    datetime(2026, 11, 22, 20, tzinfo=UTC),
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "label"),
+    [
+        (RecoveryTarget(), "second"),
+        (at_time(datetime(2026, 11, 22, 11, tzinfo=UTC)), "first"),
+        (at_time(datetime(2026, 11, 22, 12, tzinfo=UTC)), "second"),
+        (parse_target("lsn:0/9000000", NOW), "first"),
+        (parse_target("lsn:0/C000010", NOW), "second"),
+        (parse_target("xid:800", NOW), "second"),
+    ],
+)
+def test_the_newest_backup_before_the_target_is_taken(target: RecoveryTarget, label: str) -> None:
+    assert choose_backup(target, REACH).label == label
+
+
+def test_a_position_known_to_lie_before_the_target_chooses_for_xid_and_name() -> None:
+    target = parse_target("name:before_release", NOW)
+    assert choose_backup(target, REACH, after=Lsn.parse("0/4000000")).label == "first"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        at_time(datetime(2026, 11, 22, 1, tzinfo=UTC)),
+        at_time(datetime(2026, 11, 22, 21, tzinfo=UTC)),
+        parse_target("lsn:0/2000000", NOW),
+        parse_target("lsn:0/D000000", NOW),
+    ],
+)
+def test_an_unreachable_target_is_refused(target: RecoveryTarget) -> None:
+    with pytest.raises(UsageError, match="cannot be reached"):
+        choose_backup(target, REACH)
+
+
+def test_an_empty_repository_reaches_nothing() -> None:
+    with pytest.raises(UsageError, match="holds no backup"):
+        choose_backup(RecoveryTarget(), Reach((), None))
