@@ -1,0 +1,275 @@
+"""How a step looks: the same record as HTML, Markdown and plain text."""
+
+import html
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from chronos_ops.evidence.steps import STEP_MIME, StepRecord
+from chronos_ops.model.finding import Finding, Status
+from chronos_ops.model.result import Result, Verdict
+from chronos_ops.model.timing import Phase
+
+# Okabe and Ito's colours: told apart by the colour-blind. A word always says the same too.
+GREEN, ORANGE, RED, BLUE, GREY = "#00785a", "#9a6700", "#b8321f", "#0060a8", "#57606a"
+_MARKS = {
+    Status.PASS: ("✓", GREEN),
+    Status.FAIL: ("✗", RED),
+    Status.ERROR: ("✗", RED),
+    Status.UNKNOWN: ("?", ORANGE),
+    Status.NOT_APPLICABLE: ("·", GREY),
+}
+VERDICT_COLOURS = {
+    Verdict.PASSED: GREEN,
+    Verdict.PLANNED: BLUE,
+    Verdict.DEVIATED: ORANGE,
+    Verdict.FAILED: RED,
+    Verdict.ABORTED: RED,
+    Verdict.UNKNOWN: RED,
+}
+_STATUS_COLOURS = {
+    "ok": GREEN,
+    "would_run": BLUE,
+    "running": GREY,
+    "error": RED,
+    "interrupted": RED,
+}
+_CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:pre-wrap"
+_SMALL = f"color:{GREY};font-size:90%"
+
+
+def duration(seconds: float) -> str:
+    """`0.42 s`, `12.3 s`, `3 min 07 s`, `1 h 02 min`."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def bundle(record: StepRecord) -> dict[str, Any]:
+    """The MIME bundle of a step's one displayed object."""
+    return {
+        STEP_MIME: record.model_dump(mode="json", by_alias=True),
+        "text/html": step_html(record),
+        "text/markdown": step_markdown(record),
+        "text/plain": step_plain(record),
+    }
+
+
+# -- HTML
+
+
+def step_html(record: StepRecord) -> str:
+    colour = _STATUS_COLOURS[record.status]
+    head = (
+        f'<div style="{_SMALL}"><b style="color:{colour}">{_words(record.status)}</b> · '
+        f"{_e(record.cell)} · {duration(record.seconds)} · {_e(record.started_at[:19])}Z</div>"
+    )
+    parts = [head]
+    if record.outcome is not None:
+        outcome = record.outcome
+        parts.append(f'<div style="margin:4px 0">{inline_markdown(outcome.summary)}</div>')
+        parts.append(table_html(outcome.table))
+        parts.append(_phases_html(outcome.phases))
+        parts.append(findings_html(outcome.findings))
+        parts.append(_text_html(outcome.text))
+    if record.error is not None:
+        text = f"{record.error.type}: {record.error.text}"
+        parts.append(f'<pre style="color:{RED};margin:4px 0;white-space:pre-wrap">{_e(text)}</pre>')
+    style = f"border-left:4px solid {colour};padding:2px 0 2px 12px;margin:2px 0"
+    return f'<div class="chronos-step" style="{style}">{"".join(parts)}</div>'
+
+
+def table_html(rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f'<th style="{_CELL}">{_e(name)}</th>' for name in rows[0])
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="{_CELL}">{_e(shown(row.get(name)))}</td>' for name in rows[0])
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<table style="margin:4px 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    )
+
+
+def findings_html(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return ""
+    rows = []
+    for finding in findings:
+        mark, colour = _MARKS[finding.status]
+        hint = f'<br><span style="color:{colour}">{_e(finding.hint)}</span>' if finding.hint else ""
+        requirement = f" ({finding.requirement})" if finding.requirement else ""
+        rows.append(
+            f'<tr><td style="{_CELL};color:{colour};white-space:nowrap">'
+            f"<b>{mark} {_words(finding.status)}</b></td>"
+            f'<td style="{_CELL}" title="{_e(finding.id)}">'
+            f"{_e(finding.title)}{_e(requirement)}{hint}</td>"
+            f'<td style="{_CELL}">{_e(finding.observed)}</td>'
+            f'<td style="{_CELL}">{_e(finding.expected)}</td></tr>'
+        )
+    names = ("check", "", "observed", "expected")
+    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in names)
+    body = "".join(rows)
+    return (
+        f'<table style="margin:4px 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    )
+
+
+def _phases_html(phases: Sequence[Phase]) -> str:
+    return table_html(_phase_rows(phases))
+
+
+def _text_html(text: str) -> str:
+    """Preformatted text; lines of a diff are coloured."""
+    if not text:
+        return ""
+    lines = []
+    for line in text.splitlines():
+        colour = GREEN if line.startswith("+") else RED if line.startswith("-") else ""
+        lines.append(f'<span style="color:{colour}">{_e(line)}</span>' if colour else _e(line))
+    style = "margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere"
+    return f'<pre style="{style}">{chr(10).join(lines)}</pre>'
+
+
+def verdict_html(result: Result) -> str:
+    """The banner: verdict, what it is about, figures against objectives, reasons."""
+    colour = VERDICT_COLOURS[result.verdict]
+    about = " · ".join(
+        _e(part)
+        for part in (result.runbook, result.scenario or "", f"target {result.target}")
+        if part
+    )
+    reasons = "".join(f"<li>{_e(reason)}</li>" for reason in result.reasons)
+    style = f"border:2px solid {colour};border-radius:6px;padding:10px 16px;margin:8px 0"
+    word = f"font-size:150%;font-weight:bold;color:{colour}"
+    when = f"{result.started_at[:19]}Z to {result.ended_at[:19]}Z"
+    who = f"{result.run_id} · {when} · {result.evaluated_by} · {result.hardware}"
+    return (
+        f'<div class="chronos-verdict" style="{style}">'
+        f'<div style="{word}">{result.verdict.upper()}</div>'
+        f"<div>{about}</div>{table_html(figures(result))}"
+        + (f'<ul style="margin:4px 0">{reasons}</ul>' if reasons else "")
+        + f'<div style="{_SMALL}">{_e(who)}</div></div>'
+    )
+
+
+def figures(result: Result) -> list[dict[str, str]]:
+    """Achieved against objective, as rows of a table; only what was measured."""
+    achieved, objectives = result.achieved, result.objectives
+    rows = []
+    for name in ("recovery_time", "recovery_point"):
+        value = getattr(achieved, f"{name}_seconds")
+        if value is not None:
+            limit = getattr(objectives, f"{name}_seconds") if objectives else None
+            rows.append(
+                {
+                    "": "achieved " + name.replace("_", " "),
+                    "measured": duration(value),
+                    "objective": duration(limit) if limit is not None else "none",
+                }
+            )
+    for name in ("lost_commits", "given_up_commits"):
+        value = getattr(achieved, name)
+        if value is not None:
+            rows.append({"": name.replace("_", " "), "measured": f"{value:,}", "objective": ""})
+    return rows
+
+
+# -- Markdown and plain text
+
+
+def step_markdown(record: StepRecord) -> str:
+    parts = [f"**{_words(record.status)}** `{record.cell}` in {duration(record.seconds)}"]
+    if record.outcome is not None:
+        outcome = record.outcome
+        parts.append(outcome.summary)
+        parts.append(table_markdown(outcome.table))
+        parts.append(table_markdown(_phase_rows(outcome.phases)))
+        parts.append(table_markdown(_finding_rows(outcome.findings)))
+        parts.append(f"```\n{outcome.text.rstrip()}\n```" if outcome.text else "")
+    if record.error is not None:
+        parts.append(f"```\n{record.error.type}: {record.error.text}\n```")
+    return "\n\n".join(part for part in parts if part)
+
+
+def table_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    for row in rows:
+        cells = (shown(row.get(name)).replace("|", "\\|").replace("\n", "<br>") for name in rows[0])
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def step_plain(record: StepRecord) -> str:
+    lines = [f"{record.cell}: {_words(record.status)} ({duration(record.seconds)})"]
+    if record.outcome is not None:
+        outcome = record.outcome
+        lines.append(re.sub(r"[*`]", "", outcome.summary))
+        for rows in (outcome.table, _phase_rows(outcome.phases)):
+            lines += ["  " + "  ".join(f"{k}={shown(v)}" for k, v in row.items()) for row in rows]
+        for f in outcome.findings:
+            lines.append(f"  [{_words(f.status)}] {f.title}: {f.observed} (expected {f.expected})")
+            lines += [f"      hint: {f.hint}"] if f.hint else []
+        lines += [outcome.text.rstrip()] if outcome.text else []
+    if record.error is not None:
+        lines.append(f"{record.error.type}: {record.error.text}")
+    return "\n".join(lines)
+
+
+def _phase_rows(phases: Sequence[Phase]) -> list[dict[str, str]]:
+    return [
+        {"phase": p.name, "began": p.started_at[11:19] + "Z", "took": duration(p.seconds)}
+        for p in phases
+    ]
+
+
+def _finding_rows(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    return [
+        {
+            "check": _words(f.status),
+            "": f.title + (f" — {f.hint}" if f.hint else ""),
+            "observed": f.observed,
+            "expected": f.expected,
+        }
+        for f in findings
+    ]
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:,.2f}"
+        case _:
+            return str(value)
+
+
+def inline_markdown(text: str) -> str:
+    """The little Markdown of summaries: code, bold, emphasis, paragraphs; all else escaped."""
+    escaped = _e(text)
+    escaped = re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
+    escaped = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", escaped)
+    escaped = re.sub(r"(?<!\w)[*_]([^*_\s][^*_]*)[*_](?!\w)", r"<i>\1</i>", escaped)
+    return escaped.replace("\n\n", "<br><br>")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _e(text: str) -> str:
+    return html.escape(text, quote=True)
