@@ -47,6 +47,8 @@ class Postgres(_Strict):
     extensions: tuple[str, ...] = ("pg_stat_statements",)
     operator_networks: tuple[str, ...]  # CIDR networks that may connect over TLS
     connect: Literal["tcp", "ssh_tunnel"] = "tcp"
+    operator_role: str = Field("chronos_operator", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    operator_password_secret: str = "/chronos/postgres/operator-password"
 
     @field_validator("operator_networks")
     @classmethod
@@ -77,7 +79,7 @@ class Backup(_Strict):
     long_term_prefix: str = "/long-term"  # repo2-path
     host_iam_user: str = "chronos-backup-host"
     cipher_secret: str = "/chronos/backup/cipher-pass"  # SSM SecureString name
-    host_key_secret: str = "/chronos/backup/host-access-key"
+    host_key_secret: str = "/chronos/backup/host-access-key"  # with /id and /secret below it
     retention_full: int = 4
     retention_diff: int = 4
     noncurrent_days: int = Field(30, ge=30)
@@ -89,7 +91,7 @@ class Backup(_Strict):
     host_s3_port: int | None = None
     host_s3_ca: str | None = None  # CA file on the operator's machine, copied to the host
     host_s3_uri_style: Literal["host", "path"] = "host"
-    long_term: LongTerm = LongTerm()
+    long_term: LongTerm | None = LongTerm()  # None: no repo2
 
 
 class Drill(_Strict):
