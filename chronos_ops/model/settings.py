@@ -61,7 +61,6 @@ class Postgres(_Strict):
 class LongTerm(_Strict):
     """repo2: one full a week, tiered by age (B2 as resolved)."""
 
-    enabled: bool = True  # False: only repo1 (a drill's own primary)
     full_calendar: str = "Sun *-*-* 04:00:00 UTC"
     retention_days: int = 365
     glacier_instant_after_days: int = 31
