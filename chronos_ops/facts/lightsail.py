@@ -1,0 +1,151 @@
+"""Lightsail instances, their addresses, host keys and firewalls (API reference 2016-11-28)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chronos_ops.model.errors import UnreadableAnswer
+from chronos_ops.model.instance import RUN_TAG
+from chronos_ops.model.question import AwsQuestion, Fact
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance as Lightsail reports it. `address` is "" while it has none."""
+
+    name: str
+    state: str  # pending, running, stopping, stopped, shutting-down, terminated
+    address: str
+    user: str
+    created_at: datetime
+    tags: Mapping[str, str]
+    blueprint: str
+    bundle: str
+    zone: str
+    is_static_ip: bool
+
+    @property
+    def run_id(self) -> str:
+        """The run that made it; "" for every other instance."""
+        return self.tags.get(RUN_TAG, "")
+
+
+@dataclass(frozen=True)
+class OpenPort:
+    """One open range of the Lightsail firewall, with the networks that may come in."""
+
+    low: int
+    high: int
+    protocol: str
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StaticIp:
+    """A static address and the instance that it is attached to ("" if none)."""
+
+    name: str
+    address: str
+    attached_to: str
+
+
+def instances() -> Fact[list[Instance]]:
+    """All instances of the account's region."""
+    question = AwsQuestion("lightsail", "get_instances", paginate=True)
+    return Fact("lightsail.instances", question, _read_instances)
+
+
+def instance(name: str) -> Fact[Instance | None]:
+    """One instance; None if there is none of that name."""
+    question = AwsQuestion(
+        "lightsail", "get_instance", {"instanceName": name}, absent=("NotFoundException",)
+    )
+    return Fact(f"lightsail.instance.{name}", question, _read_instance_answer)
+
+
+def host_keys(name: str) -> Fact[tuple[str, ...]]:
+    """Lines of a known_hosts file; empty until Lightsail has seen the host's keys."""
+    question = AwsQuestion(
+        "lightsail",
+        "get_instance_access_details",
+        {"instanceName": name, "protocol": "ssh"},
+        absent=("NotFoundException",),
+    )
+    return Fact(f"lightsail.host_keys.{name}", question, _read_host_keys)
+
+
+def open_ports(name: str) -> Fact[tuple[OpenPort, ...]]:
+    """What Lightsail's own firewall lets in."""
+    question = AwsQuestion("lightsail", "get_instance_port_states", {"instanceName": name})
+    return Fact(f"lightsail.open_ports.{name}", question, _read_ports)
+
+
+def static_ips() -> Fact[list[StaticIp]]:
+    """All static addresses of the region."""
+    question = AwsQuestion("lightsail", "get_static_ips", paginate=True)
+    return Fact("lightsail.static_ips", question, _read_static_ips)
+
+
+def _read_instances(answer: Any) -> list[Instance]:
+    return [_read_instance(item) for item in _get(answer, "instances")]
+
+
+def _read_instance_answer(answer: Any) -> Instance | None:
+    return None if answer is None else _read_instance(_get(answer, "instance"))
+
+
+def _read_instance(item: Any) -> Instance:
+    try:
+        return Instance(
+            name=item["name"],
+            state=item["state"]["name"],
+            address=item.get("publicIpAddress", ""),
+            user=item.get("username", ""),
+            created_at=item["createdAt"],
+            tags={tag["key"]: tag.get("value", "") for tag in item.get("tags", [])},
+            blueprint=item.get("blueprintId", ""),
+            bundle=item.get("bundleId", ""),
+            zone=item["location"]["availabilityZone"],
+            is_static_ip=item.get("isStaticIp", False),
+        )
+    except (KeyError, TypeError) as error:
+        raise UnreadableAnswer("not a Lightsail instance", error) from None
+
+
+def _read_host_keys(answer: Any) -> tuple[str, ...]:
+    if answer is None:
+        return ()
+    details = _get(answer, "accessDetails")
+    try:
+        address = details["ipAddress"]
+        keys = details.get("hostKeys", [])
+        return tuple(f"{address} {key['algorithm']} {key['publicKey']}" for key in keys)
+    except (KeyError, TypeError) as error:
+        raise UnreadableAnswer("not Lightsail access details", error) from None
+
+
+def _read_ports(answer: Any) -> tuple[OpenPort, ...]:
+    found = []
+    for port in _get(answer, "portStates"):
+        if port.get("state") != "open":
+            continue
+        networks = [*port.get("cidrs", []), *port.get("ipv6Cidrs", [])]
+        aliases = port.get("cidrListAliases", [])
+        found.append(
+            OpenPort(port["fromPort"], port["toPort"], port["protocol"], (*networks, *aliases))
+        )
+    return tuple(found)
+
+
+def _read_static_ips(answer: Any) -> list[StaticIp]:
+    return [
+        StaticIp(item["name"], item["ipAddress"], item.get("attachedTo", ""))
+        for item in _get(answer, "staticIps")
+    ]
+
+
+def _get(answer: Any, key: str) -> Any:
+    if not isinstance(answer, dict) or key not in answer:
+        raise UnreadableAnswer(f"Lightsail's answer has no {key}", str(answer)[:200])
+    return answer[key]
