@@ -16,7 +16,7 @@ from chronos_ops.connectors.aws import Aws, AwsRefused
 from chronos_ops.connectors.ssh import Ssh, SshAddress
 from chronos_ops.facts import lightsail
 from chronos_ops.model.errors import ChronosError, Refused, TransportError
-from chronos_ops.model.instance import RUN_TAG, InstanceRequest, request_instance
+from chronos_ops.model.instance import RUN_TAG, InstanceRequest, key_pair_name, request_instance
 from chronos_ops.model.journal import Journal
 from chronos_ops.model.plan import DestroyInstance
 from chronos_ops.model.question import AwsQuestion, Fact
