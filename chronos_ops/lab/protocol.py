@@ -41,7 +41,7 @@ from chronos_ops.lab.errors import LabError
 Answer = dict[str, Any]
 
 
-def call(path: Path, op: str, *, timeout_seconds: float = 180, **arguments: Any) -> Answer:
+def call(path: Path, op: str, /, *, timeout_seconds: float = 180, **arguments: Any) -> Answer:
     """Ask the daemon behind `path`. Raises LabError: unanswered, or what it said."""
     line = json.dumps({"op": op, **arguments}).encode() + b"\n"
     try:

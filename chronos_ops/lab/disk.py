@@ -1,0 +1,53 @@
+"""A host's own disk: a sparse file of a set size, so that `df` and a full disk are real.
+
+On it lies the writable layer; the image is the read-only layer (or layers) below.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chronos_ops.lab.run import run
+
+
+@dataclass(frozen=True)
+class Disk:
+    """`file` is mounted on `mount`, the host's root directory on `root`, while the host is up."""
+
+    file: Path
+    mount: Path
+    root: Path
+
+    def make(self, size_bytes: int) -> None:
+        """An empty file system of that size; next to no space is used."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("xb") as handle:
+            handle.truncate(size_bytes)
+        run(["mkfs.ext4", "-q", "-m", "1", "-E", "nodiscard", "-L", "cloudimg-rootfs", self.file])
+
+    def attach(self, layers: Sequence[Path]) -> None:
+        """Mount the disk and the root over `layers`, the uppermost first."""
+        self.mount.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+        if not self.mount.is_mount():
+            run(["mount", "-o", "loop,discard", self.file, self.mount])
+        if not self.root.is_mount():
+            upper, work = self.mount / "upper", self.mount / "work"
+            upper.mkdir(mode=0o755, exist_ok=True)
+            work.mkdir(exist_ok=True)
+            lower = ":".join(str(layer) for layer in layers)
+            options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+            run(["mount", "-t", "overlay", "-o", options, "overlay", self.root])
+
+    def detach(self) -> None:
+        """Unmount both; what was written stays in the file."""
+        for path in (self.root, self.mount):
+            if path.is_mount():
+                run(["umount", path])
+
+    def delete(self) -> None:
+        self.detach()
+        self.file.unlink(missing_ok=True)
+        for path in (self.root, self.mount):
+            if path.is_dir():
+                path.rmdir()

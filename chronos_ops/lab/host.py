@@ -1,0 +1,205 @@
+"""A host of the lab: its record, its disk, and its life from creation to deletion."""
+
+import datetime
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from chronos_ops.lab import cgroups
+from chronos_ops.lab.container import REBOOTED, Container, forget, wait_for_ssh
+from chronos_ops.lab.disk import Disk
+from chronos_ops.lab.errors import LabError
+from chronos_ops.lab.first_boot import FirstBoot, prepare
+from chronos_ops.lab.image import image
+from chronos_ops.lab.places import Places
+
+_STOP_SECONDS = 90
+_LEAST_FREE = 2 * 1024**3
+
+
+@dataclass
+class Record:
+    """What is remembered of a host; also what a client is told."""
+
+    name: str
+    slug: str
+    address: str
+    image: str
+    memory_bytes: int
+    disk_bytes: int
+    user: str
+    aliases: list[str] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    bundle: str | None = None
+    blueprint: str | None = None
+    host_keys: list[str] = field(default_factory=list)
+    machine_id: str = ""
+    created_at: str = ""
+    boots: int = 0
+    wanted: str = "running"  # what it shall be again after the daemon died
+
+
+class Host:
+    """One machine. Its methods may be called from any thread; they raise LabError."""
+
+    def __init__(
+        self, places: Places, bridge: str, record: Record, save: Callable[[], None]
+    ) -> None:
+        self.places = places
+        self.record = record
+        self.state = "stopped"
+        self._save = save
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = threading.Event()
+        self._ended.set()
+        folder = places.folder / "hosts" / record.slug
+        self.folder = folder
+        self.disk = Disk(folder / "disk.img", folder / "disk", folder / places.machine(record.slug))
+        self.container = Container(
+            machine=places.machine(record.slug),
+            cgroup=places.cgroup(record.slug),
+            hostname=record.slug,
+            root=self.disk.root,
+            bridge=bridge,
+            memory_bytes=record.memory_bytes,
+            lxcfs=places.folder / "lxcfs",
+            log=places.logs / f"{record.slug}.log",
+        )
+
+    def shown(self, static_ip: str | None = None) -> dict[str, Any]:
+        """The host as clients see it."""
+        return asdict(self.record) | {"state": self.state, "static_ip": static_ip}
+
+    def create(self, first: FirstBoot) -> None:
+        """Make the disk and what is on it; nothing is booted."""
+        free = shutil.disk_usage(self.places.folder).free
+        if free < _LEAST_FREE:
+            raise LabError("not enough disk space for a host", f"{free / 1024**3:.1f} GiB free")
+        with self._lock:
+            self.disk.make(self.record.disk_bytes)
+            self.disk.attach(self._layers())
+            self.record.machine_id, self.record.host_keys = prepare(self.disk.root, first)
+            self.record.created_at = datetime.datetime.now(datetime.UTC).isoformat()
+
+    def start(self, *, wait: bool = True) -> None:
+        """Power on; with `wait` until its SSH server answers."""
+        with self._lock:
+            if self.state == "stopped":
+                self._boot()
+                self._remember("running")
+        if wait:
+            self.wait_until_up()
+
+    def wait_until_up(self) -> None:
+        wait_for_ssh(self.record.address)
+
+    def _boot(self) -> None:
+        self.disk.attach(self._layers())
+        self.state = "starting"
+        try:
+            process = self.container.boot()
+        except LabError:
+            self._settle()
+            raise
+        self.record.boots += 1
+        self._process = process
+        self._ended.clear()
+        name = f"host-{self.record.slug}"
+        threading.Thread(target=self._watch, args=(process,), name=name, daemon=True).start()
+        threading.Thread(target=self._greet, args=(process,), name=name, daemon=True).start()
+
+    def _greet(self, process: "subprocess.Popen[bytes]") -> None:
+        """`running` means that its SSH server answers."""
+        try:
+            wait_for_ssh(self.record.address, deadline_seconds=120)
+        except LabError:
+            return  # it boots and has no SSH server; clients see `starting`
+        with self._lock:
+            if self._process is process and self.state == "starting":
+                self.state = "running"
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        code = process.wait()
+        with self._lock:
+            if self._process is not process:
+                return
+            rebooted = code == REBOOTED and self.state in {"starting", "running"}
+            if rebooted:
+                self.container.clear()
+                self._boot()
+                self._save()
+            else:
+                self._settle()
+
+    def _settle(self) -> None:
+        """After its end, whichever it was: nothing of it is left but its disk's file."""
+        self._process = None
+        try:
+            self.container.clear()
+            self.disk.detach()
+        finally:
+            self.state = "stopped"
+            self._ended.set()
+
+    def stop(self) -> None:
+        """A clean shutdown, as by the power button; after 90 s the power is cut."""
+        with self._lock:
+            process = self._begin_end()
+            if process is not None:
+                self.container.power_off(process)
+        if not self._ended.wait(_STOP_SECONDS):
+            self.container.power_failure()
+            self._wait_ended()
+
+    def kill(self) -> None:
+        """A power failure. The disk stays as it was at that moment."""
+        with self._lock:
+            self._begin_end()
+            self.container.power_failure()
+        self._wait_ended()
+
+    def end_with_lab(self) -> None:
+        """As a power failure, but it is remembered whether it ran."""
+        with self._lock:
+            if self._process is not None:
+                self.state = "stopping"
+            self.container.power_failure()
+        self._wait_ended()
+
+    def _begin_end(self) -> "subprocess.Popen[bytes] | None":
+        if self._process is not None:
+            self.state = "stopping"
+        self._remember("stopped")
+        return self._process
+
+    def _wait_ended(self) -> None:
+        if not self._ended.wait(20):
+            raise LabError(f"{self.record.name} was killed and does not end")
+
+    def delete(self) -> None:
+        """Power failure, then its disk and records are gone."""
+        self.kill()
+        with self._lock:
+            self.disk.delete()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.container.log.unlink(missing_ok=True)
+            cgroups.remove(self.container.cgroup)
+            forget(self.container.machine)
+
+    def _remember(self, wanted: str) -> None:
+        self.record.wanted = wanted
+        self._save()
+
+    def _layers(self) -> list[Any]:
+        layers = image(self.places, self.record.image).layers
+        missing = [str(layer) for layer in layers if not layer.is_dir()]
+        if missing:
+            raise LabError(
+                "the image of a host is gone", missing[0], hint="./chronos lab down, then up"
+            )
+        return list(layers)

@@ -1,0 +1,223 @@
+"""The two images that hosts start from, built once and shared: read-only layers.
+
+`bare` is what a cloud's fresh Debian looks like; `db` is a layer above it with PostgreSQL.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chronos_ops.lab.errors import LabError, LabImpossible
+from chronos_ops.lab.places import Places
+from chronos_ops.lab.run import run
+
+Progress = Callable[[str], None]
+
+SUITE = "trixie"
+FORMAT = 1  # a change of what is done to an image beside its packages makes this one more
+KEYRINGS = Path("/usr/share/keyrings")
+KEYRING = KEYRINGS / "debian-archive-keyring.gpg"
+NEEDED_BYTES = 3 * 1024**3
+PARTIAL = ".building-"
+
+BARE_PACKAGES = tuple(
+    "acl ca-certificates cron curl dbus fail2ban gnupg iproute2 iputils-ping kmod less"
+    " libpam-systemd logrotate lsb-release netbase nftables openssh-server openssl procps"
+    " python3 python3-systemd rsyslog sudo systemd systemd-sysv tzdata ufw unattended-upgrades"
+    " xz-utils zstd".split()
+)
+DB_PACKAGES = tuple(
+    "certbot pgbackrest postgresql-17 postgresql-17-pgvector postgresql-contrib".split()
+)
+
+# dpkg need not flush each file to disk in a machine that is thrown away, nor unpack manuals.
+_DPKG = (
+    "force-unsafe-io",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """Layers of directories, the uppermost first."""
+
+    name: str
+    layers: tuple[Path, ...]
+
+
+def key(*parts: object) -> str:
+    """Twelve hexadecimal digits that change with what an image is made of."""
+    text = json.dumps([SUITE, FORMAT, _DPKG, *parts])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def image(places: Places, name: str) -> Image:
+    """A built image by name. Raises LabError if there is no such."""
+    bare = places.images / f"bare-{key(BARE_PACKAGES)}"
+    db = places.images / f"db-{key(BARE_PACKAGES, DB_PACKAGES)}"
+    known = {"bare": (bare,), "db": (db, bare)}
+    if name not in known:
+        raise LabError("unknown image", repr(name), hint=f"one of: {', '.join(known)}")
+    return Image(name, known[name])
+
+
+def ensure(places: Places, mirror: str, progress: Progress) -> None:
+    """Build what is missing; `mirror` is the lab's own (http). One builder at a time.
+
+    Raises LabImpossible (keyring, disk space), LabError (a package could not be had).
+    """
+    places.images.mkdir(parents=True, exist_ok=True)
+    with _one_builder(places):
+        clear_partial(places)
+        bare, db = image(places, "bare").layers[0], image(places, "db").layers[0]
+        if bare.is_dir() and db.is_dir():
+            return
+        _check_machine(places)
+        if not bare.is_dir():
+            progress(f"building the image of a bare Debian {SUITE} host (once, about 30 s)")
+            with _whole(bare) as part:
+                _build_bare(part, mirror, progress)
+        progress("adding PostgreSQL to the image of the database host (once, about 30 s)")
+        with _whole(db) as part:
+            _build_db(part, bare, mirror, progress)
+
+
+def clear_partial(places: Places) -> list[Path]:
+    """Remove what interrupted builds left; the caller holds the builder's lock."""
+    found = sorted(places.images.glob(f"{PARTIAL}*"))
+    for path in found:
+        shutil.rmtree(path)
+    return found
+
+
+@contextlib.contextmanager
+def _one_builder(places: Places) -> Iterator[None]:
+    with (places.images / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _whole(final: Path) -> Iterator[Path]:
+    """A folder to build in, which appears under its name when it is whole, or not at all."""
+    part = final.with_name(f"{PARTIAL}{final.name}")
+    part.mkdir()
+    try:
+        yield part
+        if not final.is_dir():
+            (part / "tree").rename(final)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_machine(places: Places) -> None:
+    if not KEYRING.is_file() or not list(KEYRINGS.glob(f"debian-archive-{SUITE}-*")):
+        raise LabImpossible(
+            f"this machine's Debian keys do not include {SUITE}'s",
+            KEYRING,
+            hint="apt-get install debian-archive-keyring (bookworm-updates has the newer one)",
+        )
+    free = shutil.disk_usage(places.images).free
+    if free < NEEDED_BYTES:
+        raise LabImpossible(
+            "not enough disk space to build the lab's images",
+            f"{free / 1024**3:.1f} GiB free at {places.images}, {NEEDED_BYTES // 1024**3} needed",
+            hint="free some, or set CHRONOS_LAB_STATE to a place on a larger disk",
+        )
+
+
+def _build_bare(part: Path, mirror: str, progress: Progress) -> None:
+    tree = part / "tree"
+    source = f"deb [signed-by={KEYRING}] {mirror}/debian {SUITE} main"
+    argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--aptopt=Acquire::Languages none"]
+    argv += [f"--dpkgopt={option}" for option in _DPKG]
+    argv += [f"--include={','.join(BARE_PACKAGES)}", SUITE, str(tree), source]
+    env = {**os.environ, "TMPDIR": str(part), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+    _follow(argv, env, progress)
+    run(["systemctl", "--root", tree, "enable", "systemd-networkd"])
+    _make_anonymous(tree)
+
+
+def _make_anonymous(tree: Path) -> None:
+    """What each host gets of its own is taken out; what a cloud's image has is put in."""
+    for path in [*tree.glob("etc/ssh/ssh_host_*"), *tree.glob("var/log/*.log")]:
+        path.unlink()
+    (tree / "etc/apt/sources.list").unlink(missing_ok=True)
+    (tree / "etc/hostname").unlink(missing_ok=True)
+    (tree / "etc/machine-id").write_text("")
+    (tree / "etc/resolv.conf").unlink(missing_ok=True)
+    (tree / "etc/resolv.conf").write_text("# no name service: names are in /etc/hosts\n")
+    (tree / "etc/locale.conf").write_text("LANG=C.UTF-8\n")
+    default = tree / "etc/default/locale"
+    default.unlink(missing_ok=True)
+    default.write_text("LANG=C.UTF-8\n")
+
+
+def _build_db(part: Path, bare: Path, mirror: str, progress: Progress) -> None:
+    tree, work, root = part / "tree", part / "work", part / "root"
+    for path in (tree, work, root):
+        path.mkdir()
+    tree.chmod(0o755)
+    options = f"lowerdir={bare},upperdir={tree},workdir={work}"
+    run(["mount", "-t", "overlay", "-o", options, "overlay", root])
+    try:
+        _install(root, mirror, progress)
+    finally:
+        run(["umount", "--recursive", root])
+
+
+def _install(root: Path, mirror: str, progress: Progress) -> None:
+    for kind in ("proc", "dev"):
+        run(["mount", "--rbind", "--make-rslave", f"/{kind}", root / kind])
+    sources = root / "etc/apt/sources.list"
+    no_services = root / "usr/sbin/policy-rc.d"
+    no_cluster = root / "etc/postgresql-common/createcluster.d/image.conf"
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror}/debian {SUITE} main\n")
+    no_services.write_text("#!/bin/sh\nexit 101\n")
+    no_services.chmod(0o755)
+    no_cluster.parent.mkdir(parents=True, exist_ok=True)
+    # Each host makes its own cluster: a copied one would share its system identifier.
+    no_cluster.write_text("create_main_cluster = false\n")
+    env = {"PATH": os.environ["PATH"], "DEBIAN_FRONTEND": "noninteractive", "LANG": "C.UTF-8"}
+    apt = ["chroot", str(root), "apt-get", "-q", "-o", "Acquire::Languages=none"]
+    _follow([*apt, "update"], env, progress)
+    _follow([*apt, "install", "-y", "--no-install-recommends", *DB_PACKAGES], env, progress)
+    run([*apt, "clean"])
+    for path in (sources, no_services, no_cluster):
+        path.unlink()
+    for path in root.glob("var/lib/apt/lists/*_*"):
+        path.unlink()
+
+
+def _follow(argv: list[str], env: dict[str, str], progress: Progress) -> None:
+    """Run a long tool, passing on the lines that tell how far it is. Raises LabError."""
+    tail: list[str] = []
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=env,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                tail = [*tail[-20:], line.rstrip()]
+                if line.startswith(("I: ", "Setting up ", "Fetched ")):
+                    progress(f"  {line.strip().removeprefix('I: ')}")
+        except BaseException:  # told to end: so must the tool be
+            process.terminate()
+            raise
+    if process.returncode != 0:
+        raise LabError(f"{argv[0]} failed while building an image", "\n".join(tail))

@@ -1,0 +1,130 @@
+"""A lab's network: one bridge, one free private /24, static addresses; no way to the internet."""
+
+import contextlib
+import ipaddress
+import json
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from chronos_ops.lab.errors import LabError
+from chronos_ops.lab.places import Places
+from chronos_ops.lab.run import run, works
+
+
+@dataclass(frozen=True)
+class Network:
+    """The lab's subnet. The operators' machine is its first address."""
+
+    subnet: IPv4Network
+    bridge: str
+    table: str
+
+    @property
+    def gateway(self) -> IPv4Address:
+        return self.subnet[1]
+
+    def free(self, taken: Iterable[str]) -> str:
+        """An address for a host. Raises LabError if all are taken."""
+        used = set(taken)
+        for host in range(10, 200):
+            if (address := str(self.subnet[host])) not in used:
+                return address
+        raise LabError("no address left in the lab's network", self.subnet)
+
+
+def choose_subnet(taken: Iterable[IPv4Network], seed: str) -> IPv4Network:
+    """A /24 of 10/8 that overlaps none; the same again for the same seed. Raises LabError."""
+    used = list(taken)
+    dice = random.Random(seed)  # noqa: S311 - a number, not a secret
+    for _ in range(10_000):
+        subnet = IPv4Network(f"10.{dice.randrange(64, 250)}.{dice.randrange(256)}.0/24")
+        if not any(subnet.overlaps(other) for other in used):
+            return subnet
+    raise LabError("no free private network on this machine")
+
+
+def taken_subnets(places: Places) -> list[IPv4Network]:
+    """What this machine routes, and what other labs remember."""
+    found: list[IPv4Network] = []
+    for route in json.loads(run(["ip", "-j", "-4", "route", "show", "table", "all"]) or "[]"):
+        with contextlib.suppress(ValueError):
+            if (network := ipaddress.IPv4Network(route["dst"])).prefixlen:
+                found.append(network)
+    for path in places.state.glob("labs/*/lab.json"):
+        if path.parent != places.folder:
+            with contextlib.suppress(ValueError, KeyError):
+                found.append(IPv4Network(json.loads(path.read_text())["subnet"]))
+    resolver = Path("/etc/resolv.conf")
+    text = resolver.read_text() if resolver.is_file() else ""
+    return found + [
+        IPv4Network(a)
+        for a in re.findall(r"^nameserver\s+(\d+\.\d+\.\d+\.\d+)", text, re.MULTILINE)
+    ]
+
+
+def raise_bridge(network: Network) -> None:
+    """Make the bridge and the table of static addresses; hosts reach each other and the gateway."""
+    link = network.bridge
+    if not works(["ip", "link", "show", link]):
+        run(["ip", "link", "add", link, "type", "bridge", "forward_delay", "0"])
+    prefix = f"{network.gateway}/{network.subnet.prefixlen}"
+    run(["ip", "address", "replace", prefix, "dev", link])
+    run(["ip", "link", "set", link, "up"])
+    # For static addresses between hosts; the filter below keeps all else inside.
+    Path(f"/proc/sys/net/ipv4/conf/{link}/forwarding").write_text("1")
+    write_table(network, {})
+
+
+def remove_bridge(bridge: str, table: str) -> None:
+    if works(["nft", "list", "table", "ip", table]):
+        run(["nft", "delete", "table", "ip", table])
+    if works(["ip", "link", "show", bridge]):
+        run(["ip", "link", "delete", bridge])
+
+
+def write_table(network: Network, mapped: dict[str, str]) -> None:
+    """Make `mapped` (static address to host's address) so, in one transaction.
+
+    The static address is an address of the bridge itself, so that hosts and this machine find it
+    without a route; what comes for it is sent on to the host, and answers come back the same way.
+    """
+    pairs = ", ".join(f"{static} : {host}" for static, host in sorted(mapped.items()))
+    translate = f"dnat to ip daddr map {{ {pairs} }}" if pairs else ""
+    run(["nft", "-f", "-"], text=_TABLE.format(n=network, translate=translate))
+    _align_addresses(network, set(mapped))
+
+
+_TABLE = """
+table ip {n.table} {{ }}
+delete table ip {n.table}
+table ip {n.table} {{
+  chain to_static {{ type nat hook prerouting priority -100; {translate}; }}
+  chain own_to_static {{ type nat hook output priority -100; {translate}; }}
+  chain from_static {{
+    type nat hook postrouting priority 100;
+    ct status dnat oifname "{n.bridge}" masquerade
+  }}
+  chain inside {{
+    type filter hook forward priority 0;
+    iifname "{n.bridge}" oifname != "{n.bridge}" drop
+    oifname "{n.bridge}" iifname != "{n.bridge}" drop
+  }}
+}}
+"""
+
+
+def _align_addresses(network: Network, wanted: set[str]) -> None:
+    shown = json.loads(run(["ip", "-j", "-4", "address", "show", "dev", network.bridge]))
+    present = {entry["local"] for link in shown for entry in link.get("addr_info", [])} - {
+        str(network.gateway)
+    }
+    for address in present - wanted:
+        run(["ip", "address", "del", f"{address}/32", "dev", network.bridge])
+    for address in wanted - present:
+        run(["ip", "address", "add", f"{address}/32", "dev", network.bridge])
+    if present != wanted and works(["which", "conntrack"]):
+        run(["conntrack", "-F"])
