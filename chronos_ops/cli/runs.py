@@ -12,6 +12,7 @@ from chronos_ops.cli.arguments import (
     TargetOption,
     parse_overrides,
 )
+from chronos_ops.cli.lab import tell
 from chronos_ops.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def drill(
     if target == LAB:
         from chronos_ops.lab import control
 
-        control.up(LAB, progress=_progress)
+        control.up(LAB, progress=tell)
         # A lab's host is fresh: turning WAL archiving on restarts its PostgreSQL.
         backup = _execute(BACKUP, LAB, {"allow_restart": "true"}, LAB, plan=False)
         if backup.verdict.exit_status:
@@ -97,13 +98,12 @@ def _execute(
         raise UsageError(
             "--approve names another target", repr(approve), hint=f"--approve {target}"
         )
+    from chronos_ops.model.settings import load_settings
+
+    load_settings(target)  # refused before the runner's second of imports
     from chronos_ops import runner
     from chronos_ops.cli.summary import print_result
 
     result = runner.run(runbook, target, overrides, approve, plan)
     print_result(result, shelf.ROOT / "outputs" / target / result.run_id)
     return result
-
-
-def _progress(line: str) -> None:
-    typer.echo(line, err=True)
