@@ -220,6 +220,8 @@ def _delete(aws: Aws, name: str) -> bool | None:
             return True
         if error.code == "OperationFailureException":
             return None
+        if _instance(aws, name) is None:  # what is gone has no tag any more that would allow it
+            return True
         raise
     return True
 

@@ -1,6 +1,7 @@
 """Instances: each is a lab host, booted and stopped by the lab's daemon."""
 
 import base64
+import datetime
 import hashlib
 import re
 import threading
@@ -52,20 +53,21 @@ def create(lab: Lightsail, arguments: Arguments) -> Answer:
 
 
 def get(lab: Lightsail, arguments: Arguments) -> Answer:
-    return {"instance": _shown(lab, _known(lab, arguments))}
+    record, hosts = _known(lab, arguments)
+    return {"instance": _shown(record, hosts)}
 
 
 def get_all(lab: Lightsail, arguments: Arguments) -> Answer:
-    adopt(lab)
-    return {"instances": [_shown(lab, r) for r in list(lab.state.all("Instance").values())]}
+    hosts = align(lab)
+    return {"instances": [_shown(r, hosts) for r in list(lab.state.all("Instance").values())]}
 
 
 def get_state(lab: Lightsail, arguments: Arguments) -> Answer:
-    return {"state": _state(lab, _known(lab, arguments))}
+    return {"state": _state(*_known(lab, arguments))}
 
 
 def get_access_details(lab: Lightsail, arguments: Arguments) -> Answer:
-    record = _known(lab, arguments)
+    record, _hosts = _known(lab, arguments)
     return {
         "accessDetails": {
             "instanceName": record["name"],
@@ -95,26 +97,38 @@ def delete(lab: Lightsail, arguments: Arguments) -> Answer:
     return _change(lab, arguments, "DeleteInstance", "shutting-down", ("delete",))
 
 
-def adopt(lab: Lightsail) -> None:
-    """Hosts that the lab itself made (the declared one) are instances too, and so are their
-    static addresses."""
+def align(lab: Lightsail) -> dict[str, Any]:
+    """The lab's hosts by name, after the records were made to agree with them.
+
+    Hosts that the lab itself made (the declared one) are instances too, and so are their static
+    addresses; an instance whose host is gone is gone. Raises LightsailError(ServiceException).
+    """
     try:
-        hosts = lab.hosts.ask("list")["hosts"]
-    except HostError:
-        return
-    for host in hosts:
-        if lab.state.find("Instance", host["name"]):
-            continue
-        with lab.state.changing():
-            bundle = BUNDLES.get(host.get("bundle") or "", BUNDLES["small_3_0"])
-            blueprint = BLUEPRINTS.get(host.get("blueprint") or "", BLUEPRINTS["debian_13"])
-            tags = [{"key": k, "value": v} for k, v in (host.get("tags") or {}).items()]
-            zone = f"{lab.state.region}a"
-            record = _new_record(lab, host["name"], zone, blueprint, bundle, tags, None)
-            record["username"] = host.get("user") or record["username"]
-            record.pop("_transition")
-            _booted(record, host)
-            _adopt_address(lab, record, host.get("static_ip"))
+        hosts = {host["name"]: host for host in lab.hosts.ask("list")["hosts"]}
+    except HostError as error:
+        raise LightsailError("ServiceException", str(error), 500) from None
+    with lab.state.changing():
+        for name, host in hosts.items():
+            if lab.state.find("Instance", name) is None:
+                _adopt(lab, host)
+        for record in list(lab.state.all("Instance").values()):
+            if record["name"] not in hosts and not record.get("_transition"):
+                _forget(lab, record)
+    return hosts
+
+
+def _adopt(lab: Lightsail, host: dict[str, Any]) -> None:
+    bundle = BUNDLES.get(host.get("bundle") or "", BUNDLES["small_3_0"])
+    blueprint = BLUEPRINTS.get(host.get("blueprint") or "", BLUEPRINTS["debian_13"])
+    tags = [{"key": k, "value": v} for k, v in (host.get("tags") or {}).items()]
+    zone = f"{lab.state.region}a"
+    record = _new_record(lab, host["name"], zone, blueprint, bundle, tags, None)
+    record["username"] = host.get("user") or record["username"]
+    if host.get("created_at"):
+        record["createdAt"] = datetime.datetime.fromisoformat(host["created_at"]).timestamp()
+    record.pop("_transition")
+    _booted(record, host)
+    _adopt_address(lab, record, host.get("static_ip"))
 
 
 def _adopt_address(lab: Lightsail, record: Record, address: str | None) -> None:
@@ -227,7 +241,7 @@ def _change(
     lab: Lightsail, arguments: Arguments, operation: str, meanwhile: str, deeds: tuple[str, ...]
 ) -> Answer:
     """Start a change of an instance's state; the operation tells when it is done."""
-    record = _known(lab, arguments)
+    record, _hosts = _known(lab, arguments)
     name = record["name"]
     with lab.state.changing():
         if record.get("_transition"):
@@ -276,29 +290,21 @@ def _in_background(lab: Lightsail, operation: Record, deed: Callable[[], None]) 
     threading.Thread(target=work, name=f"lightsail-{operation['operationType']}").start()
 
 
-def _known(lab: Lightsail, arguments: Arguments) -> Record:
-    name = arguments["instanceName"]
-    if lab.state.find("Instance", name) is None:
-        adopt(lab)
-    return lab.named("Instance", name)
+def _known(lab: Lightsail, arguments: Arguments) -> tuple[Record, dict[str, Any]]:
+    hosts = align(lab)
+    return lab.named("Instance", arguments["instanceName"]), hosts
 
 
-def _state(lab: Lightsail, record: Record) -> dict[str, Any]:
+def _state(record: Record, hosts: dict[str, Any]) -> dict[str, Any]:
     """What the host really does; while a change is under way, that change."""
-    name = record.get("_transition")
-    if not name:
-        try:
-            state = lab.hosts.ask("info", name=record["name"])["state"]
-        except NoSuchHost:
-            state = "stopped"
-        except HostError as error:
-            raise LightsailError("ServiceException", str(error), 500) from None
-        name = "running" if state == "starting" else state  # `starting`: SSH does not answer yet
+    name = record.get("_transition") or hosts.get(record["name"], {}).get("state", "stopped")
+    if name == "starting":  # powered on; that SSH does not answer yet is not Lightsail's business
+        name = "running"
     return {"code": _CODES[name], "name": name}
 
 
-def _shown(lab: Lightsail, record: Record) -> Record:
-    return plain(record) | {"state": _state(lab, record)}
+def _shown(record: Record, hosts: dict[str, Any]) -> Record:
+    return plain(record) | {"state": _state(record, hosts)}
 
 
 def _host_key(line: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Static addresses and the Lightsail firewall's port lists."""
 
-import ipaddress
 from typing import Any
 
 from chronos_ops.lab.emulator import lightsail_instances as instances
@@ -21,7 +20,7 @@ def allocate(lab: Lightsail, arguments: Arguments) -> Answer:
     name = arguments["staticIpName"]
     with lab.state.changing():
         lab.free_name("StaticIp", name)
-        address = _free_address(lab)
+        address = _host(lab, "reserve_address")["address"]
         lab.state.new("StaticIp", name, ipAddress=address, attachedTo="", isAttached=False)
         done = lab.state.operation("StaticIp", name, "AllocateStaticIp")
     return {"operations": [done]}
@@ -39,7 +38,7 @@ def attach(lab: Lightsail, arguments: Arguments) -> Answer:
     name, target = arguments["staticIpName"], arguments["instanceName"]
     with lab.state.changing():
         record = lab.named("StaticIp", name)
-        instances.adopt(lab)
+        instances.align(lab)
         instance = lab.named("Instance", target)
         if record["isAttached"]:
             raise LightsailError(
@@ -70,8 +69,10 @@ def detach(lab: Lightsail, arguments: Arguments) -> Answer:
 def release(lab: Lightsail, arguments: Arguments) -> Answer:
     name = arguments["staticIpName"]
     with lab.state.changing():
-        if lab.named("StaticIp", name)["isAttached"]:
+        record = lab.named("StaticIp", name)
+        if record["isAttached"]:
             raise LightsailError("OperationFailureException", f"{name} is still attached")
+        _host(lab, "release_address", address=record["ipAddress"])
         del lab.state.all("StaticIp")[name]
         done = lab.state.operation("StaticIp", name, "ReleaseStaticIp")
     return {"operations": [done]}
@@ -101,18 +102,6 @@ def close_ports(lab: Lightsail, arguments: Arguments) -> Answer:
     return _set_ports(lab, arguments, "CloseInstancePublicPorts", kept)
 
 
-def _free_address(lab: Lightsail) -> str:
-    """One of the upper addresses of the lab's network: its hosts live in the lower ones."""
-    subnet = ipaddress.IPv4Network(_host(lab, "ping")["subnet"])
-    taken = {record["ipAddress"] for record in lab.state.all("StaticIp").values()}
-    taken |= set(_host(lab, "addresses"))
-    free = (str(subnet[i]) for i in range(200, 250) if str(subnet[i]) not in taken)
-    try:
-        return next(free)
-    except StopIteration:
-        raise LightsailError("OperationFailureException", "no static address is left") from None
-
-
 def _set_ports(
     lab: Lightsail, arguments: Arguments, operation: str, ports: list[dict[str, Any]]
 ) -> Answer:
@@ -123,7 +112,7 @@ def _set_ports(
 
 
 def _ports(lab: Lightsail, arguments: Arguments) -> list[dict[str, Any]]:
-    instances.adopt(lab)
+    instances.align(lab)
     ports: list[dict[str, Any]] = lab.named("Instance", arguments["instanceName"])["networking"][
         "ports"
     ]

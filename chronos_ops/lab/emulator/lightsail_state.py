@@ -27,6 +27,9 @@ class State:
         self._data: dict[str, dict[str, Record]] = {kind: {} for kind in (*KINDS, "Operation")}
         if path.is_file():
             self._data.update(json.loads(path.read_text(encoding="utf-8")))
+        for record in self._data["Instance"].values():  # whoever was at work died with us
+            record.pop("_transition", None)
+        self._saved = ""
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -92,9 +95,13 @@ class State:
             operation.update(errorCode="InternalFailure", errorDetails=error)
 
     def _save(self) -> None:
+        text = json.dumps(self._data)
+        if text == self._saved:
+            return
         part = self.path.with_name(self.path.name + ".part")
         part.unlink(missing_ok=True)
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(self._data, out)
+            out.write(text)
         part.replace(self.path)
+        self._saved = text
