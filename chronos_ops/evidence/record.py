@@ -226,7 +226,7 @@ def _objective_reasons(result: Result, measured_by_this_runbook: bool) -> list[R
         if value is None:
             if measured_by_this_runbook and key not in excused:
                 reasons.append((Verdict.UNKNOWN, f"the achieved {noun} was not measured"))
-        elif value > objective:
+        elif value >= objective:  # "< 1 h"
             text = f"achieved {noun} {value:.1f} s misses the objective of {objective:g} s"
             reasons.append((Verdict.DEVIATED, text))
     achieved = result.achieved

@@ -1,0 +1,336 @@
+"""What a notebook holds: the run. Every cell is one call to it (R1).
+
+    run = Runbook.open("disaster_recovery", globals())   # the setup cell
+    run.stage("s3-bucket", backup.BUCKET)                # ask, plan, show, agree, apply, ask again
+    run.step("strike", drill.strike)                     # function(context) -> Outcome
+    run.chart("waterfall", report.waterfall)             # function(result) -> SVG
+    run.teardown()                                       # tag `always`
+    run.verdict()                                        # tag `verdict`, the last cell
+
+The first argument is the cell's id: the step's name in the journal, and its record's file.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from chronos_ops.evidence.cells import code_cells
+from chronos_ops.evidence.folder import (
+    NOTEBOOK_VARIABLE,
+    RUN_DIR_VARIABLE,
+    make_folder,
+    new_run_id,
+    notebooks_dir,
+    outputs_dir,
+    target_lock,
+    write_json,
+    write_text,
+)
+from chronos_ops.evidence.journal import FileJournal
+from chronos_ops.evidence.manifest import write_manifest
+from chronos_ops.evidence.record import (
+    RECORDING_TAGS,
+    CellProof,
+    Ending,
+    build_result,
+    write_result,
+)
+from chronos_ops.evidence.redact import Redactor
+from chronos_ops.evidence.steps import (
+    VERDICT,
+    StepError,
+    StepKind,
+    StepRecord,
+    StepStatus,
+    VerdictRecord,
+    read_steps,
+    write_step,
+)
+from chronos_ops.execution.context import Context
+from chronos_ops.execution.rollback import pending_resources, rollback
+from chronos_ops.model.errors import ChronosError, Deviated, Refused
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.plan import Plan
+from chronos_ops.model.result import Result, Verdict
+from chronos_ops.model.stage import Stage
+from chronos_ops.model.timing import stamp, utc_now
+from chronos_ops.runbook_opening import check_environment, notebook_parameters, reach, run_settings
+from chronos_ops.runbook_output import Display, interactive, read_line, redact_outputs
+from chronos_ops.runbook_stage import carry_out, known_after_apply, make_plan, show
+
+Step = Callable[[Context], Outcome]
+_STEPPED = "executed.ipynb, executed.html: none; stepped through in JupyterLab, which keeps them"
+_current: list["Runbook"] = []  # the kernel's unfinished run, if any
+
+
+class Runbook:
+    """One run of a runbook. Made by `Runbook.open`."""
+
+    def __init__(
+        self, name: str, context: Context, redactor: Redactor, cells: list[CellProof]
+    ) -> None:
+        self.name = name
+        self.context = context
+        self._redactor = redactor
+        self._cells = cells
+        self._held = ExitStack()  # interactively: the target's lock, the run's interval
+        self._interactive = False
+        self._ending = Ending()
+        self._pending = False  # dry run: an earlier stage has changes that were not made
+
+    # -- opening
+
+    @classmethod
+    def open(cls, name: str, namespace: Mapping[str, Any]) -> "Runbook":
+        """Check everything, then start the record. Raises UsageError or Refused (exit 2)."""
+        while _current:
+            _current.pop().abandon()
+        started = time.monotonic(), stamp(utc_now())
+        given = os.environ.get(RUN_DIR_VARIABLE)
+        folder = Path(given) if given else None
+        redactor = Redactor()
+        redact_outputs(redactor)
+        check_environment()
+        parameters = notebook_parameters(name, namespace)
+        settings = run_settings(folder, parameters)
+        with ExitStack() as held:
+            if folder is None:
+                held.enter_context(target_lock(outputs_dir(), settings.target))
+            journal = FileJournal(folder, redactor) if folder else None
+            reached = reach(settings, journal)
+            if journal is None or folder is None:
+                run_id = new_run_id(name)
+                folder = make_folder(outputs_dir(), run_id, name, settings, parameters)
+                journal = FileJournal(folder, redactor)
+                reached.aws.journal = reached.ssh.journal = journal
+                held.enter_context(journal.interval("run", name, interactive=True))
+            context = Context(
+                run_id=folder.name,
+                folder=folder,
+                settings=settings,
+                parameters=parameters,
+                journal=journal,
+                aws=reached.aws,
+                ssh=reached.ssh,
+            )
+            source = os.environ.get(NOTEBOOK_VARIABLE) or notebooks_dir() / f"{name}.ipynb"
+            run = cls(name, context, redactor, code_cells(Path(source)))
+            run._interactive = not given
+            run._held = held.pop_all()
+        outcome = run._opened(reached.identity)
+        run._record(Display(), "setup", "setup", started, "ok", outcome)
+        if run._interactive:
+            _current.append(run)
+        return run
+
+    def _opened(self, identity: str) -> Outcome:
+        context = self.context
+        host = context.ssh.address
+        return Outcome(
+            summary=f"Run `{context.run_id}` on target **{context.settings.target}**"
+            + (" (dry run: nothing is touched)." if self.planning else "."),
+            table=[
+                {"": "parameters", "seen": context.parameters.model_dump_json()},
+                {"": "AWS identity", "seen": identity},
+                {"": "database host", "seen": f"{host.user}@{host.host}:{host.port}, key pinned"},
+                {"": "record", "seen": f"outputs/{context.settings.target}/{context.run_id}"},
+            ],
+        )
+
+    @property
+    def planning(self) -> bool:
+        """True in a dry run."""
+        return self.context.parameters.plan
+
+    # -- what cells call
+
+    def stage(self, cell: str, stage: Stage) -> None:
+        """Bring one part of the target to what is declared. Applying twice changes nothing."""
+
+        def work(context: Context) -> Outcome:
+            if not self.planning:
+                return carry_out(stage, context, self._agree)
+            try:
+                plan = make_plan(stage, context)
+            except ChronosError as error:
+                if not self._pending:
+                    raise
+                return known_after_apply(stage, error)
+            self._pending |= not plan.empty
+            return show(plan)
+
+        self._run(cell, "stage", work, "would_run" if self.planning else "ok")
+
+    def step(self, cell: str, function: Step, *, probe: bool = False) -> None:
+        """Do one step. In a dry run it is named only, unless it is a probe (changes nothing)."""
+        if self.planning and not (probe or getattr(function, "probe", False)):
+            promise = (function.__doc__ or cell).strip().splitlines()[0]
+            self._run(cell, "step", lambda _: Outcome(summary=f"Would run: {promise}"), "would_run")
+        else:
+            self._run(cell, "step", function)
+
+    def confirm(self, what: str) -> None:
+        """Consent to what cannot be taken back. Raises Refused.
+
+        A person types the target's name; headlessly `approve=<target>` must be given.
+        """
+        context = self.context
+        target = context.settings.target
+        if self.planning:
+            return
+        if self._interactive and interactive():
+            typed = read_line(f"{what}\nType the target's name ({target}) to agree: ").strip()
+            given, hint = typed, "run the cell again and type the name exactly"
+        else:
+            given = context.parameters.approve
+            hint = f"agree to it with `--approve {target}`"
+        agreed = given == target
+        context.journal.note("confirm", what=what, agreed=agreed)
+        if not agreed:
+            raise Refused(f"not approved: {what}", repr(given), hint=hint)
+
+    def chart(self, cell: str, function: Callable[[Result], str]) -> None:
+        """Draw a chart from what was measured so far; kept as charts/<cell>.svg."""
+
+        def work(context: Context) -> Outcome:
+            if self.planning:
+                return Outcome(summary="Would draw what was measured.")
+            svg = function(self._result_so_far())
+            write_text(context.folder / "charts" / f"{cell}.svg", svg)
+            drawn["image/svg+xml"] = svg
+            return Outcome(summary=f"`charts/{cell}.svg`")
+
+        drawn: dict[str, Any] = {}
+        self._run(cell, "chart", work, "would_run" if self.planning else "ok", drawn)
+
+    def teardown(self, cell: str = "teardown") -> None:
+        """Remove what the run made, newest first, each proven gone by a probe."""
+
+        def work(context: Context) -> Outcome:
+            removed = rollback(context.folder, context.journal)
+            left = pending_resources(context.folder)
+            if left:
+                raise ChronosError("still there after the teardown", [name for name, _ in left])
+            return Outcome(
+                summary=f"{len(removed)} removed, nothing of this run is left."
+                if removed
+                else "Nothing to remove.",
+                table=[{"removed": name} for name in removed],
+            )
+
+        self._run(cell, "teardown", work)
+
+    def verdict(self, cell: str = "verdict") -> None:
+        """Judge the run and write it down; raises Deviated unless all is proven good."""
+        display = Display()
+        started = time.monotonic(), stamp(utc_now())
+        self._record(display, cell, "verdict", started, "ok", None)
+        result = self._result_so_far()
+        folder = self.context.folder
+        own = VerdictRecord(
+            run_id=self.context.run_id, verdict=result.verdict, reasons=result.reasons
+        )
+        write_json(folder / VERDICT, self._redactor.data(own.model_dump(mode="json")))
+        outcome = Outcome(
+            summary=f"**{result.verdict.upper()}**"
+            + "".join(f"\n\n{reason}" for reason in result.reasons)
+        )
+        self._record(display, cell, "verdict", started, "ok", outcome)
+        self.context.close()
+        if self._interactive:
+            self._seal()
+        if result.verdict not in (Verdict.PASSED, Verdict.PLANNED):
+            raise Deviated(f"the run has {result.verdict}", "; ".join(result.reasons))
+
+    def abandon(self) -> None:
+        """Interactively, when another run begins in this kernel: tear down, record, let go."""
+        self._ending = Ending(aborted="another run was begun in its kernel")
+        try:
+            rollback(self.context.folder, self.context.journal)
+        finally:
+            self.context.close()
+            self._seal()
+
+    # -- inside
+
+    def _agree(self, plan: Plan, text: str) -> None:
+        """Consent to the changes of a stage; a person sees the diff above the question."""
+        if self._interactive and interactive():
+            print(text)  # noqa: T201 - stays above the prompt
+        self.confirm(f"{plan.name}: {len(plan.changes)} changes ({plan.effect})")
+
+    def _run(
+        self,
+        cell: str,
+        kind: StepKind,
+        work: Step,
+        status: StepStatus = "ok",
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        """Journal, do, record and display one cell's work. What it raises is passed on."""
+        display = Display()
+        started = time.monotonic(), stamp(utc_now())
+        context = replace(self.context, say=display.line)
+        try:
+            with context.journal.interval("step", cell):
+                outcome = work(context)
+        except Exception as error:
+            self._record(display, cell, kind, started, "error", None, error)
+            raise
+        except BaseException as error:
+            self._record(display, cell, kind, started, "interrupted", None, error)
+            raise
+        self._record(display, cell, kind, started, status, outcome, extra=extra)
+
+    def _record(
+        self,
+        display: Display,
+        cell: str,
+        kind: StepKind,
+        started: tuple[float, str],
+        status: StepStatus,
+        outcome: Outcome | None,
+        error: BaseException | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        folder = self.context.folder
+        files = {}
+        if extra:
+            chart = folder / "charts" / f"{cell}.svg"
+            files[f"charts/{cell}.svg"] = sha256(chart.read_bytes()).hexdigest()
+        record = StepRecord(
+            schema="chronos-ops/step/1",
+            cell=cell,
+            kind=kind,
+            status=status,
+            started_at=started[1],
+            seconds=round(time.monotonic() - started[0], 3),
+            outcome=outcome,
+            error=StepError.of(error) if error is not None else None,
+            files=files,
+        )
+        display.record(write_step(folder, record, self._redactor), extra)
+
+    def _result_so_far(self, *, final: bool = False) -> Result:
+        """Judged from inside: a cell with a record was executed."""
+        known = read_steps(self.context.folder)
+        proofs = [
+            replace(cell, executed=cell.id in known)
+            for cell in self._cells
+            if cell.tags & RECORDING_TAGS
+        ]
+        return build_result(self.context.folder, proofs, self._ending, final=final)
+
+    def _seal(self) -> None:
+        """Interactively: write result and manifest, let go of the target."""
+        self._held.close()
+        result = self._result_so_far(final=True)
+        write_result(self.context.folder, result, self._redactor)
+        write_manifest(self.context.folder, (_STEPPED,))
+        if self in _current:
+            _current.remove(self)

@@ -1,0 +1,99 @@
+"""One stage: ask, plan, show, agree, apply, and prove that nothing is left to do."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from chronos_ops.execution.apply import apply, refuse
+from chronos_ops.execution.context import Context
+from chronos_ops.model.errors import ChronosError
+from chronos_ops.model.finding import judge
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.plan import Change, Effect, Plan
+from chronos_ops.model.stage import Stage
+
+Agree = Callable[[Plan, str], None]  # gets the plan and its diff; raises Refused
+
+
+def make_plan(stage: Stage, context: Context) -> Plan:
+    """Ask the stage's facts and think. Changes nothing."""
+    values: dict[str, Any] = {}
+    for name, fact in stage.ask(context.settings).items():
+        context.say(f"asking: {fact.name}")
+        values[name] = context.ask(fact)
+    return stage.plan(context.settings, values)
+
+
+def show(plan: Plan) -> Outcome:
+    """What a plan would do (the dry run)."""
+    if plan.refusals:
+        summary = "**Refused:** " + "; ".join(plan.refusals)
+    elif plan.empty:
+        summary = f"Nothing to do: {plan.noop_reason or 'all is as declared'}."
+    else:
+        summary = f"{_count(plan)} would be made. Effect on the database: {plan.effect}."
+    return Outcome(summary=summary, text=plan_text(plan), measures=_measures(plan, 0))
+
+
+def known_after_apply(stage: Stage, error: ChronosError) -> Outcome:
+    """In a dry run: this stage's facts do not exist before an earlier stage was applied."""
+    return Outcome(
+        summary=f"`{stage.name}`: known after apply. An earlier stage comes first.",
+        text=f"not known yet: {error.text()}",
+    )
+
+
+def carry_out(stage: Stage, context: Context, agree: Agree) -> Outcome:
+    """Apply what the stage finds to do; a second look must find nothing.
+
+    Raises Refused (the plan's own refusals, a restart that was not allowed, no consent).
+    """
+    plan = make_plan(stage, context)
+    allow_restart = bool(getattr(context.parameters, "allow_restart", False))
+    refuse(plan, allow_restart=allow_restart)
+    if plan.empty:
+        return Outcome(
+            summary=f"Nothing to do: {plan.noop_reason or 'all is as declared'}.",
+            measures=_measures(plan, 0),
+        )
+    text = plan_text(plan)
+    agree(plan, text)
+    applied = apply(plan, context, allow_restart=allow_restart)
+    again = make_plan(stage, context)
+    settled = judge(
+        f"stage.{stage.name}.settled",
+        f"A second plan of `{stage.name}` is empty",
+        passed=again.empty and not again.refusals,
+        observed="; ".join((*(c.title for c in again.changes), *again.refusals)) or "nothing to do",
+        expected="nothing to do",
+        hint="what was applied did not take effect: look at the host's own logs",
+        requirement="B3",
+    )
+    return Outcome(
+        summary=f"{_count(plan)} made. Effect on the database: {plan.effect}.",
+        findings=[settled],
+        text=text,
+        measures=_measures(plan, len(applied)),
+    )
+
+
+def plan_text(plan: Plan) -> str:
+    """Every change with its reason and its diff."""
+    return "\n\n".join(_change_text(change) for change in plan.changes)
+
+
+def _change_text(change: Change) -> str:
+    effect = f" [{change.effect}]" if change.effect is not Effect.NONE else ""
+    lines = [f"{change.title}{effect}", f"    why: {change.why}"]
+    before, after = change.before.splitlines(), change.after.splitlines()
+    diff = list(difflib.unified_diff(before, after, lineterm="", n=2))[2:]
+    lines += [line for line in diff if not line.startswith("@@")]
+    return "\n".join(lines)
+
+
+def _count(plan: Plan) -> str:
+    return "1 change" if len(plan.changes) == 1 else f"{len(plan.changes)} changes"
+
+
+def _measures(plan: Plan, applied: int) -> dict[str, Any]:
+    return {f"changes.{plan.name}": {"planned": len(plan.changes), "applied": applied}}
