@@ -7,7 +7,7 @@ from chronos_ops.facts.reading import json_value
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 
-OK, MISSING_STANZA, NO_BACKUP = 0, 1, 2  # status codes of `info`; 3: info files unusable
+OK, MISSING_STANZA, NO_BACKUP, UNUSABLE_INFO = 0, 1, 2, 3  # status codes of `info`
 
 
 @dataclass(frozen=True)

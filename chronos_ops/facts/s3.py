@@ -115,3 +115,14 @@ def objects(bucket: str, prefix: str) -> Fact[list[StoredObject]]:
         absent=_NONE,
     )
     return Fact("stored_objects", question, read)
+
+
+def anything_below(bucket: str, prefix: str) -> Fact[bool]:
+    """Whether anything at all lies below a prefix."""
+    question = AwsQuestion(
+        "s3",
+        "list_objects_v2",
+        {"Bucket": bucket, "Prefix": prefix.strip("/") + "/", "MaxKeys": 1},
+        absent=_NONE,
+    )
+    return Fact("anything_below", question, lambda answer: bool(answer and answer.get("Contents")))

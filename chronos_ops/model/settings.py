@@ -92,6 +92,15 @@ class Backup(_Strict):
     host_s3_uri_style: Literal["host", "path"] = "host"
     long_term: LongTerm | None = LongTerm()  # None: no repo2
 
+    def host_s3_ca_text(self) -> str | None:
+        """The declared CA in PEM, None where none is declared. Raises UsageError (no such file)."""
+        if self.host_s3_ca is None:
+            return None
+        path = Path(self.host_s3_ca).expanduser()
+        if not path.is_file():
+            raise UsageError("backup.host_s3_ca is not a file", path)
+        return path.read_text(encoding="ascii")
+
 
 class Drill(_Strict):
     """Where and how drill hosts are made."""

@@ -1,0 +1,143 @@
+"""PostgreSQL and pgBackRest as packages: what is missing is installed."""
+
+import re
+from typing import Any
+
+from chronos_ops.facts import packages, postgres, system
+from chronos_ops.facts.postgres import Cluster
+from chronos_ops.model.plan import Change, Deed, Plan, RunCommand, WriteFile
+from chronos_ops.model.question import Fact
+from chronos_ops.model.settings import Settings
+from chronos_ops.model.stage import Stage
+from chronos_ops.plans.cluster import declared_cluster
+
+MAJORS = range(13, 20)
+# Extensions that come as packages of their own; the others are in postgresql-N itself.
+_PACKAGE_OF = {
+    "vector": "postgresql-{major}-pgvector",
+    "postgis": "postgresql-{major}-postgis-3",
+    "timescaledb": "postgresql-{major}-timescaledb",
+    "age": "postgresql-{major}-age",
+    "pgaudit": "postgresql-{major}-pgaudit",
+}
+_WAIT = ("-q", "-o", "DPkg::Lock::Timeout=300")
+_APT = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_MODE=l", "apt-get", *_WAIT)
+NO_CLUSTER_FILE = "/etc/postgresql-common/createcluster.d/chronos.conf"
+
+
+def extension_packages(settings: Settings, major: int) -> list[str]:
+    """Packages of the declared extensions for one PostgreSQL major version."""
+    found = (_PACKAGE_OF.get(extension) for extension in settings.postgres.extensions)
+    return [name.format(major=major) for name in found if name is not None]
+
+
+def facts(settings: Settings) -> dict[str, Fact[Any]]:
+    """What is installed, and what apt could install."""
+    names = ["postgresql", "pgbackrest"]
+    for major in MAJORS:
+        names += [f"postgresql-{major}", *extension_packages(settings, major)]
+    return {
+        "release": system.OS_RELEASE,
+        "in_container": system.POSTGRES_IN_CONTAINER,
+        "clusters": postgres.CLUSTERS,
+        "installed": packages.INSTALLED,
+        "candidates": packages.candidates(*names),
+    }
+
+
+def _major(settings: Settings, values: dict[str, Any], major: int | None) -> int | None:
+    clusters: list[Cluster] = values["clusters"]
+    cluster = declared_cluster(settings, clusters)
+    if cluster is not None:
+        return int(cluster.version)
+    if major is not None:
+        return major
+    have = [m for m in MAJORS if f"postgresql-{m}" in values["installed"]]
+    if have:
+        return max(have)
+    match = re.match(r"(\d+)", values["candidates"].get("postgresql") or "")
+    return int(match[1]) if match else None
+
+
+def plan(
+    settings: Settings,
+    values: dict[str, Any],
+    *,
+    major: int | None = None,
+    create_cluster: bool = True,
+) -> Plan:
+    """Install what is missing. `major`: for a host without PostgreSQL, the version it must get;
+    `create_cluster=False`: without Debian's own empty cluster (for a restore)."""
+    name = "packages"
+    release = values["release"]
+    if release.id not in ("debian", "ubuntu"):
+        return Plan(
+            name=name, refusals=(f"{release.pretty_name}: only Debian and Ubuntu are known",)
+        )
+    if values["in_container"] and declared_cluster(settings, values["clusters"]) is None:
+        return Plan(
+            name=name,
+            refusals=(
+                (
+                    "PostgreSQL runs in a container here: its files and its WAL are not this host's. "
+                    "Move it to a package installation (pg_dump and restore), or back it up from there"
+                ),
+            ),
+        )
+    wanted_major = _major(settings, values, major)
+    wanted = ["pgbackrest"]
+    if wanted_major is None:
+        wanted.insert(0, "postgresql")  # the lists of apt are empty: known after apply
+    else:
+        server = f"postgresql-{wanted_major}"
+        wanted = [server, *wanted, *extension_packages(settings, wanted_major)]
+    missing = [package for package in wanted if package not in values["installed"]]
+    if not missing:
+        return Plan(name=name, noop_reason=f"{', '.join(wanted)} are installed")
+    return Plan(
+        name=name,
+        changes=(_install(missing, values["candidates"], create_cluster=create_cluster),),
+        refusals=_unobtainable(missing, values["candidates"], release.pretty_name),
+    )
+
+
+def _unobtainable(
+    missing: list[str], candidates: dict[str, str | None], release: str
+) -> tuple[str, ...]:
+    if not any(candidates.values()):
+        return ()  # no lists yet: `apt-get update` is part of the change
+    gone = [package for package in missing if candidates.get(package) is None]
+    if not gone:
+        return ()
+    return (
+        (
+            f"{', '.join(gone)}: not in the package sources of {release}; add the PostgreSQL project's "
+            "own (apt.postgresql.org), or take the extension out of postgres.extensions"
+        ),
+    )
+
+
+def _install(
+    missing: list[str], candidates: dict[str, str | None], *, create_cluster: bool
+) -> Change:
+    deeds: list[Deed] = []
+    if not create_cluster:
+        deeds.append(WriteFile(path=NO_CLUSTER_FILE, content="create_main_cluster = false\n"))
+    deeds += [
+        RunCommand(argv=(*_APT, "update"), timeout_seconds=600),
+        RunCommand(
+            argv=(*_APT, "-y", "--no-install-recommends", "install", *missing),
+            timeout_seconds=1800,
+        ),
+    ]
+    return Change(
+        id="packages.install",
+        title=f"install {', '.join(missing)}",
+        why="the backup tool and the server it serves, from the release's own sources (P3)",
+        deeds=tuple(deeds),
+        undo=(RunCommand(argv=(*_APT, "-y", "remove", *missing), timeout_seconds=600),),
+        after="\n".join(f"{p} {candidates.get(p) or '(known after apply)'}" for p in missing),
+    )
+
+
+PACKAGES = Stage("packages", facts, plan)
