@@ -87,8 +87,8 @@ def plan(
     if needs_key and len(keys) >= 2:
         refusals = (
             (
-                f"IAM user {backup.host_iam_user} has two access keys and the store lacks the one in "
-                "use: delete the one that nobody uses (`aws iam get-access-key-last-used`)"
+                f"IAM user {backup.host_iam_user} has two access keys and the store lacks the one "
+                "in use: delete the one that nobody uses (`aws iam get-access-key-last-used`)"
             ),
         )
     changes = [

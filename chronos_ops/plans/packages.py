@@ -79,8 +79,8 @@ def plan(
             name=name,
             refusals=(
                 (
-                    "PostgreSQL runs in a container here: its files and its WAL are not this host's. "
-                    "Move it to a package installation (pg_dump and restore), or back it up from there"
+                    "PostgreSQL runs in a container here: its files and WAL are not this host's. "
+                    "Move it to a package installation (pg_dump, restore), or back it up from there"
                 ),
             ),
         )
@@ -111,8 +111,8 @@ def _unobtainable(
         return ()
     return (
         (
-            f"{', '.join(gone)}: not in the package sources of {release}; add the PostgreSQL project's "
-            "own (apt.postgresql.org), or take the extension out of postgres.extensions"
+            f"{', '.join(gone)}: not in the package sources of {release}; add the PostgreSQL "
+            "project's own (apt.postgresql.org), or take the extension out of postgres.extensions"
         ),
     )
 
