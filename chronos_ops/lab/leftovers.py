@@ -17,8 +17,8 @@ from chronos_ops.lab.container import forget
 from chronos_ops.lab.network import remove_bridge
 from chronos_ops.lab.places import RUN, Places
 
-# Labs that tests make for themselves: when their daemon is dead, nobody will ask for them again.
-TEST_LABS = re.compile(r"test-[a-z0-9-]+")
+# Labs that tests make for themselves, named after the process of the test run.
+TEST_LABS = re.compile(r"test-(\d+)(-[a-z0-9-]+)?")
 
 
 def clear(places: Places) -> list[str]:
@@ -49,7 +49,7 @@ def purge(places: Places) -> list[str]:
 
 
 def purge_dead_test_labs(state: Path) -> list[str]:
-    """Labs of killed test runs. A lab that lives keeps its lock and is passed over."""
+    """Labs of test runs that are dead, as their daemons are: nobody will ask for them again."""
     names = {path.name for path in (state / "labs").glob("*")}
     names |= {path.name.removesuffix(".lock") for path in RUN.glob("*.lock")}
     names |= {
@@ -58,7 +58,8 @@ def purge_dead_test_labs(state: Path) -> list[str]:
     }
     found: list[str] = []
     for name in sorted(names):
-        if TEST_LABS.fullmatch(name):
+        run = TEST_LABS.fullmatch(name)
+        if run and not Path("/proc", run[1]).exists():
             places = Places(name, state)
             with try_lock(places) as held:
                 if held:

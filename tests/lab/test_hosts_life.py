@@ -1,0 +1,144 @@
+"""Hosts are machines: their sizes, their lives, and that one does not feel another's."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chronos_ops.lab import control
+from chronos_ops.lab.control import LabError, LabStatus
+from chronos_ops.model.settings import load_settings
+from tests.lab.conftest import Host, Shell
+
+FreshHost = Callable[..., Host]
+
+
+def wait_until(ready: Callable[[], Any], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+def test_the_declared_host_is_a_fresh_cloud_instance_with_a_cluster(
+    lab: LabStatus, shell: Shell
+) -> None:
+    assert shell("db", "id -un; sudo -n id -un").stdout.split() == ["admin", "root"]
+    clusters = shell("db", "pg_lsclusters --no-header").stdout.split()
+    assert clusters[:4] == ["17", "main", "5432", "online"]
+    assert shell("db", "systemctl is-system-running").stdout.strip() == "running"
+    assert "pgbackrest" not in shell("db", "cat /etc/postgresql/17/main/postgresql.conf").stdout
+    settings = load_settings(lab.name)
+    assert settings.host.instance == "project-chronos"
+    assert settings.host.address == lab.host("db")["address"]
+    assert settings.disposable
+
+
+def test_memory_and_disk_are_the_hosts_own(fresh_host: FreshHost, shell: Shell) -> None:
+    fresh_host("sized", memory_bytes=700 * 1024**2, disk_bytes=6 * 1024**3)
+    total = int(shell("sized", "free -m | awk '/Mem:/ {print $2}'").stdout)
+    assert total == 700
+    size = int(shell("sized", "df --output=size -BM / | tail -n 1 | tr -d M").stdout)
+    assert 5600 < size < 6144
+    full = shell("sized", "dd if=/dev/zero of=/var/tmp/fill bs=1M", check=False)
+    assert "No space left on device" in full.stderr
+    shell("sized", "sudo rm /var/tmp/fill")
+    hungry = "python3 -c 'b = bytearray(900 * 1024**2)'"
+    assert shell("sized", hungry, check=False).returncode == 137  # killed: out of memory
+    assert shell("sized", "true").returncode == 0
+
+
+def test_a_service_killed_on_one_host_lives_on_the_other(
+    fresh_host: FreshHost, shell: Shell
+) -> None:
+    one, two = (fresh_host(name)["name"] for name in ("one", "two"))
+    pid = "systemctl show --property MainPID --value rsyslog"
+    before = {name: shell(name, pid).stdout.strip() for name in (one, two)}
+    assert "0" not in before.values()
+    shell(one, "sudo systemctl kill --signal KILL rsyslog")
+    wait_until(lambda: shell(one, pid).stdout.strip() != before[one], "killed on the first")
+    assert shell(two, pid).stdout.strip() == before[two]
+
+
+def test_power_failure_keeps_the_disk_and_is_abrupt(
+    lab: LabStatus, fresh_host: FreshHost, shell: Shell
+) -> None:
+    host = fresh_host("struck")
+    hook = "sudo systemd-run --quiet --unit=witness --property=ExecStop='touch /clean' sleep 600"
+    shell("struck", f"{hook}; echo kept | sudo tee /kept >/dev/null; sync")
+    killed = control.request(lab.name, "kill", name="struck")
+    assert killed["state"] == "stopped"
+    again = control.request(lab.name, "start", name="struck")
+    assert again["boots"] == 2
+    assert again["host_keys"] == host["host_keys"]
+    assert shell("struck", "cat /kept").stdout == "kept\n"
+    assert shell("struck", "test -e /clean", check=False).returncode == 1
+
+
+def test_stop_is_a_clean_shutdown(lab: LabStatus, fresh_host: FreshHost, shell: Shell) -> None:
+    fresh_host("stopped")
+    hook = "sudo systemd-run --quiet --unit=witness --property=ExecStop='touch /clean' sleep 600"
+    shell("stopped", hook)
+    assert control.request(lab.name, "stop", name="stopped")["state"] == "stopped"
+    control.request(lab.name, "start", name="stopped")
+    assert shell("stopped", "test -e /clean").returncode == 0
+
+
+def test_reboot_from_inside(lab: LabStatus, fresh_host: FreshHost, shell: Shell) -> None:
+    fresh_host("rebooted")
+    boot = shell("rebooted", "cat /proc/1/stat | cut -d' ' -f22").stdout
+    shell("rebooted", "sudo systemctl reboot", check=False)
+    info = lambda: control.request(lab.name, "info", name="rebooted")  # noqa: E731
+    wait_until(lambda: info()["boots"] == 2 and info()["state"] == "running", "booted again")
+    assert shell("rebooted", "cat /proc/1/stat | cut -d' ' -f22").stdout != boot
+    assert int(shell("rebooted", "free -m | awk '/Mem:/ {print $2}'").stdout) == 512
+
+
+def test_user_data_runs_once_and_says_when_it_is_done(
+    lab: LabStatus, fresh_host: FreshHost, shell: Shell
+) -> None:
+    fresh_host("told", user_data="echo told; date +%s%N >> /ran")
+    done = "test -e /var/lib/cloud/instance/boot-finished"
+    wait_until(lambda: shell("told", done, check=False).returncode == 0, "first boot finished")
+    assert shell("told", "sudo cat /var/log/cloud-init-output.log").stdout == "told\n"
+    control.request(lab.name, "reboot", name="told")
+    assert len(shell("told", "cat /ran").stdout.split()) == 1
+
+
+def test_what_was_told_at_creation_is_told_back(lab: LabStatus, fresh_host: FreshHost) -> None:
+    fresh_host("tagged", tags={"chronos:run": "x"}, metadata={"a": [1]}, bundle="small_3_0")
+    told = control.request(lab.name, "info", name="tagged")
+    assert told["tags"] == {"chronos:run": "x"}
+    assert (told["metadata"], told["bundle"]) == ({"a": [1]}, "small_3_0")
+    assert told["name"] in {host["name"] for host in control.hosts(lab.name)}
+
+
+def test_each_host_has_its_own_identity(lab: LabStatus, fresh_host: FreshHost, shell: Shell) -> None:
+    one, two = fresh_host("one"), fresh_host("two")
+    assert one["machine_id"] != two["machine_id"]
+    assert not set(one["host_keys"]) & set(two["host_keys"])
+    assert shell("one", "cat /etc/machine-id").stdout.strip() == one["machine_id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        ({"op": "info", "name": "nobody"}, "unknown_host", "no such host"),
+        ({"op": "create", "name": "db"}, "refused", "there is a host of that name"),
+        ({"op": "create", "name": "../x"}, "refused", "not a host's name"),
+        ({"op": "create", "name": "x", "image": "none"}, "failed", "unknown image"),
+        ({"op": "create", "name": "x", "memory_bytes": 5}, "refused", "too small"),
+        ({"op": "create", "name": "x", "colour": "red"}, "refused", "unknown argument"),
+        ({"op": "dance"}, "refused", "not a request"),
+    ],
+)
+def test_a_bad_request_is_refused_and_leaves_nothing(
+    lab: LabStatus, arguments: dict[str, Any], kind: str, text: str
+) -> None:
+    before = control.hosts(lab.name)
+    op = arguments.pop("op")
+    with pytest.raises(LabError, match=text) as refusal:
+        control.request(lab.name, op, **arguments)
+    assert refusal.value.kind == kind
+    assert [h["name"] for h in control.hosts(lab.name)] == [h["name"] for h in before]
