@@ -86,6 +86,13 @@ class Aws:
     def __repr__(self) -> str:
         return f"Aws({self.settings.account_id}, profile {self.settings.profile})"
 
+    def close(self) -> None:
+        """Close every client's connections; the next call opens them anew."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
     # -- calls
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
