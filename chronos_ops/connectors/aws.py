@@ -5,6 +5,7 @@ carry another account's keys; so profile and files are explicit, every other sou
 is taken out, and the caller's account is checked before anything else is asked.
 """
 
+import functools
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 import boto3
 import botocore
+import botocore.loaders
 import botocore.session
 from botocore import exceptions as refusals
 from botocore.config import Config
@@ -57,6 +59,12 @@ class AwsRefused(ChronosError):
         self.code = code
         self.message = message
         super().__init__(f"AWS refused {noun}", f"{code}: {message}", hint=hint)
+
+
+@functools.cache
+def _models() -> Any:
+    """botocore's descriptions of the services, read once per process."""
+    return botocore.loaders.create_loader()
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,7 @@ class Aws:
     def _new_session(self) -> Any:
         os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
         core = botocore.session.Session(profile=self.settings.profile)
+        core.register_component("data_loader", _models())
         for variable in ("config_file", "credentials_file"):
             path = getattr(self.settings, variable)
             if path is not None:
