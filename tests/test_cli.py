@@ -352,10 +352,11 @@ def test_a_notebook_without_a_target_is_refused(tree: Path) -> None:
 
 
 def test_jupyterlab_listens_here_only() -> None:
-    command = stepping.jupyterlab_command(Path("/x/a.ipynb"), browser=False, port=8901)
+    command = stepping.jupyterlab_command(Path("/x/a b.ipynb"), browser=False, port=8901)
     assert "--ServerApp.ip=127.0.0.1" in command
     assert "--ServerApp.port=8901" in command
+    assert "--LabApp.default_url=/lab/tree/a%20b.ipynb" in command
     assert "--no-browser" in command
     assert "--no-browser" not in stepping.jupyterlab_command(
-        Path("/x/a.ipynb"), browser=True, port=8901
+        Path("/x/a b.ipynb"), browser=True, port=8901
     )

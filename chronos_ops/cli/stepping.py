@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 from chronos_ops.cli.shelf import ROOT, Runbook
 from chronos_ops.model.errors import UsageError
@@ -41,9 +42,12 @@ def working_copy(runbook: Runbook, target: str, root: Path = ROOT) -> Path:
 
 def jupyterlab_command(copy: Path, *, browser: bool, port: int) -> list[str]:
     """The command line of a JupyterLab that asks nothing about news and listens on loopback."""
-    command = [sys.executable, "-P", "-m", "jupyterlab", str(copy)]
+    command = [sys.executable, "-P", "-m", "jupyterlab"]
+    command += [f"--LabApp.default_url=/lab/tree/{quote(copy.name)}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
     command += [f"--ServerApp.root_dir={copy.parent}"]
+    # A workspace of its own: else the tabs of former copies come back, their kernels with them.
+    command += [f"--LabApp.workspaces_dir={copy.parent / '.workspaces' / copy.stem}"]
     command += [f"--LabApp.app_settings_dir={Path(__file__).parent / 'jupyterlab'}"]
     command += ["--LabApp.news_url=None", "--LabApp.collaborative=False"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
