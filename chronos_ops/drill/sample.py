@@ -9,7 +9,7 @@ from chronos_ops.drill.sql import script
 
 DATABASE = "chronos_drill"
 AWKWARD_DATABASE = 'Chronos "Archiv" Ünïcode 2'
-WRITER_ROLE = "chronos_drill_writer"
+COMMITS = "chronos_drill.commits"  # the outside writer's table: the only one that moves
 ORDERS = "shop.orders"  # what `table_dropped` drops
 EXTENSIONS = ("pg_trgm", "btree_gist")  # contrib: in PostgreSQL's own package
 
@@ -28,6 +28,19 @@ def fill_database(megabytes: int) -> str:
     """SQL for `chronos_drill`: several schemas, each type of index, TOAST, large objects."""
     rows = max(1000, megabytes * 1024 * 1024 // _WIDE_ROW_BYTES)
     return f"\\set rows {rows}\n" + script("sample")
+
+
+def writers_tables(role: str) -> str:
+    """SQL for `chronos_drill`: what the outside writer and the first write go to."""
+    return f"""
+CREATE SCHEMA chronos_drill;
+CREATE TABLE chronos_drill.commits (
+    seq bigint PRIMARY KEY, payload text NOT NULL, client_at timestamptz NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE chronos_drill.first_writes (at timestamptz NOT NULL DEFAULT clock_timestamp());
+GRANT USAGE ON SCHEMA chronos_drill TO {quoted(role)};
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA chronos_drill TO {quoted(role)};
+"""
 
 
 def fill_awkward_database() -> str:

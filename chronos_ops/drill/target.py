@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from chronos_ops.facts.backups import BackupSet
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.wal import Lsn, WalSegment
 
@@ -174,22 +175,11 @@ _POSITIONS = {"lsn": _lsn, "xid": _xid, "name": _name}
 
 
 @dataclass(frozen=True)
-class BackupSet:
-    """A backup set as `pgbackrest info --output=json` tells of it."""
-
-    label: str
-    stop: datetime  # consistent from here on
-    stop_lsn: Lsn
-    stop_segment: WalSegment
-    error: bool = False  # page checksum errors were seen while it was made
-
-
-@dataclass(frozen=True)
 class Reach:
     """What a repository can restore: its backup sets, its newest WAL, and until when it knows."""
 
     backups: tuple[BackupSet, ...]
-    newest_segment: WalSegment | None
+    newest_segment: WalSegment | None = None
     until: datetime | None = None  # last moment known to be archived; None: not known
 
 
@@ -197,26 +187,33 @@ def choose_backup(target: RecoveryTarget, reach: Reach, *, after: Lsn | None = N
     """The newest backup set from which `target` can be reached.
 
     `after`: for xid and name, a position that is known to lie before the target. Raises UsageError
-    for a target before the first backup's stop or after the last archived WAL (failures 11).
+    for a target before the first backup's end or after the last archived WAL (failures 11).
     """
-    sets = sorted(reach.backups, key=lambda item: item.stop)
+    sets = sorted(reach.backups, key=lambda item: item.stopped)
     if not sets:
         raise UsageError("the repository holds no backup", hint="make a full backup first")
     if target.kind == "time":
-        assert target.moment is not None
-        if target.moment < sets[0].stop:
-            raise _unreachable(target, f"before the first backup ended ({sets[0].stop})")
-        if reach.until is not None and target.moment > reach.until:
-            raise _unreachable(target, f"after the last archived WAL ({reach.until})")
-        return [item for item in sets if item.stop <= target.moment][-1]
+        return _for_moment(target, sets, reach)
     position = target.lsn if target.kind == "lsn" else after
     if position is None:
         return sets[-1]
-    fit = [item for item in sets if item.stop_lsn <= position]
+    fit = [item for item in sets if item.lsn_stop and Lsn.parse(item.lsn_stop) <= position]
     if not fit:
-        raise _unreachable(target, f"before the first backup ended ({sets[0].stop_lsn})")
+        raise _unreachable(target, f"before the first backup ended ({sets[0].lsn_stop})")
     if target.kind == "lsn":
         _held(target, position, reach.newest_segment)
+    return fit[-1]
+
+
+def _for_moment(target: RecoveryTarget, sets: Sequence[BackupSet], reach: Reach) -> BackupSet:
+    """pgBackRest tells a backup's end in whole seconds: the moment must lie in a later one."""
+    assert target.moment is not None
+    if reach.until is not None and target.moment > reach.until:
+        raise _unreachable(target, f"after the last archived WAL ({reach.until})")
+    fit = [item for item in sets if item.stopped + 1 <= target.moment.timestamp()]
+    if not fit:
+        first = datetime.fromtimestamp(sets[0].stopped, UTC)
+        raise _unreachable(target, f"before the first backup ended ({first})")
     return fit[-1]
 
 
@@ -231,8 +228,3 @@ def _unreachable(target: RecoveryTarget, why: str) -> UsageError:
     return UsageError(
         "this recovery target cannot be reached", f"{target}: {why}", hint="nothing was touched"
     )
-
-
-def labels(sets: Sequence[BackupSet]) -> str:
-    """The labels of some backup sets, for people."""
-    return ", ".join(item.label for item in sets) or "none"

@@ -22,15 +22,6 @@ from chronos_ops.model.errors import ChronosError, TransportError
 from chronos_ops.model.secret import Secret
 from chronos_ops.model.timing import stamp, utc_now
 
-SCHEMA_SQL = """
-CREATE SCHEMA IF NOT EXISTS chronos_drill;
-CREATE TABLE IF NOT EXISTS chronos_drill.commits (
-    seq bigint PRIMARY KEY,
-    payload text NOT NULL,
-    client_at timestamptz NOT NULL,
-    written_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-"""
 INSERT: LiteralString = (
     "INSERT INTO chronos_drill.commits (seq, payload, client_at) VALUES (%s, %s, %s)"
     " RETURNING pg_current_wal_insert_lsn()::text AS lsn, pg_current_xact_id()::text AS xid"

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from chronos_ops.drill.target import (
-    BackupSet,
     Reach,
     RecoveryTarget,
     at_time,
     choose_backup,
     parse_target,
 )
+from chronos_ops.facts.backups import BackupSet
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.wal import Lsn, WalSegment
 
@@ -83,13 +83,8 @@ def test_options_of_each_kind() -> None:
 
 
 def backup(label: str, hour: int, lsn: str) -> BackupSet:
-    position = Lsn.parse(lsn)
-    return BackupSet(
-        label,
-        datetime(2026, 11, 22, hour, tzinfo=UTC),
-        position,
-        WalSegment.containing(position, 1),
-    )
+    stopped = int(datetime(2026, 11, 22, hour, tzinfo=UTC).timestamp())
+    return BackupSet(label, "full", 1, stopped - 60, stopped, "", "", lsn, False, 0, 0, 1)
 
 
 REACH = Reach(
@@ -104,7 +99,8 @@ REACH = Reach(
     [
         (RecoveryTarget(), "second"),
         (at_time(datetime(2026, 11, 22, 11, tzinfo=UTC)), "first"),
-        (at_time(datetime(2026, 11, 22, 12, tzinfo=UTC)), "second"),
+        (at_time(datetime(2026, 11, 22, 12, tzinfo=UTC)), "first"),  # the same second: too near
+        (at_time(datetime(2026, 11, 22, 12, 0, 1, tzinfo=UTC)), "second"),
         (parse_target("lsn:0/9000000", NOW), "first"),
         (parse_target("lsn:0/C000010", NOW), "second"),
         (parse_target("xid:800", NOW), "second"),

@@ -1,0 +1,219 @@
+"""Restore and recovery on a drill host (D4): files back, WAL replayed, promoted. Never elsewhere.
+
+The host is made by this run, closed to all but the operators before data is copied, holds a key
+that can only read, archives nowhere, replicates nothing, schedules nothing.
+"""
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill import firewall, repository, restored_config
+from chronos_ops.drill.guards import require_no_cluster, require_own_host
+from chronos_ops.drill.hosts import new_host
+from chronos_ops.drill.install import install
+from chronos_ops.drill.reader import as_reader, make_reader
+from chronos_ops.drill.target import Reach, RecoveryTarget, choose_backup
+from chronos_ops.execution.context import Context
+from chronos_ops.execution.provision import Provisioned
+from chronos_ops.facts.backups import BackupSet
+from chronos_ops.model.errors import ChronosError, CommandFailed, Refused
+from chronos_ops.model.settings import Settings
+from chronos_ops.model.wal import Lsn
+
+RECOVERY_SECONDS = 3600.0
+_CLUSTER = "main"
+# One command on the host: start, then ask until recovery is over or the server gave up.
+_RECOVER = r"""
+export PGPORT=$3
+pg_ctlcluster --skip-systemctl-redirect "$1" "$2" start || exit 1
+while :; do
+    state=$(psql -XAtqc 'SELECT pg_is_in_recovery()' 2>&1) || :
+    [ "$state" = f ] && exit 0
+    pg_ctlcluster --skip-systemctl-redirect "$1" "$2" status >/dev/null || exit 3
+    sleep 0.05
+done
+"""
+_NOT_REACHED = "recovery ended before configured recovery target was reached"
+_LOG_TIME = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] LOG: +(.*)$")
+
+
+@dataclass(frozen=True)
+class DrillHost:
+    """A host with PostgreSQL and pgBackRest on it, and no cluster yet."""
+
+    provisioned: Provisioned
+    ssh: Ssh
+    settings: Settings  # of the repository, with the reader's key
+    major: str
+    repository_system_id: str = ""
+    reach: Reach = field(default_factory=lambda: Reach(()))
+
+    @property
+    def data_directory(self) -> str:
+        return f"/var/lib/postgresql/{self.major}/{_CLUSTER}"
+
+    @property
+    def config_directory(self) -> str:
+        return f"/etc/postgresql/{self.major}/{_CLUSTER}"
+
+    @property
+    def bin_dir(self) -> str:
+        return f"/usr/lib/postgresql/{self.major}/bin"
+
+    @property
+    def server_log(self) -> str:
+        return f"/var/log/postgresql/postgresql-{self.major}-{_CLUSTER}.log"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How recovery went, from the server's own log. Seconds between lines of that log."""
+
+    seconds: float  # start to end of recovery, as seen from here
+    promote_seconds: float  # of those: after the last record was replayed
+    redo_end: str  # LSN
+    last_commit_at: str  # the server's stamp of the last replayed transaction, UTC
+    log: str
+
+
+def provision_drill_host(context: Context, settings: Settings, role: str) -> DrillHost:
+    """A bare host that can reach the repository of `settings`, and no more.
+
+    The reader's key is made while the host boots. Raises what provisioning, apt or S3 raise.
+    """
+    reading = as_reader(settings, context.run_id)
+    repository_context = replace(context, settings=settings)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        reader = pool.submit(make_reader, repository_context)
+        provisioned = new_host(context, role)
+        ssh = context.host(provisioned.ssh_address(settings.postgres.port))
+        firewall.close(ssh, settings.postgres.operator_networks, settings.postgres.port)
+        major = install(context, ssh, settings, with_cluster=False)
+        reader.result()
+    host = DrillHost(provisioned, ssh, reading, major)
+    repository.configure(context, ssh, reading, host.data_directory)
+    return _with_repository(context, host)
+
+
+def _with_repository(context: Context, host: DrillHost) -> DrillHost:
+    """What the repository holds; PostgreSQL of its version is installed if another is here."""
+    stanza = host.settings.backup.stanza
+    info = repository.look(context, host.ssh, stanza)
+    current = [db for db in info.databases if db.repo == 1][-1]
+    if current.version != host.major:
+        major = install(context, host.ssh, host.settings, with_cluster=False, major=current.version)
+        host = replace(host, major=major)
+        repository.configure(context, host.ssh, host.settings, host.data_directory)
+    return replace(
+        host,
+        repository_system_id=current.system_identifier,
+        reach=repository.reach(context, host.ssh, stanza, info),
+    )
+
+
+def restore(
+    context: Context, host: DrillHost, target: RecoveryTarget, *, after: Lsn | None = None
+) -> BackupSet:
+    """Copy the files of the right backup set back and supply the configuration.
+
+    `after`: see `choose_backup`. Raises Refused or UsageError before anything is touched.
+    """
+    chosen = choose_backup(target, host.reach, after=after)
+    require_own_host(context, host.provisioned)
+    require_no_cluster(host.ssh, host.data_directory, host.bin_dir, host.repository_system_id)
+    argv = [
+        "pgbackrest",
+        f"--stanza={host.settings.backup.stanza}",
+        f"--set={chosen.label}",
+        "--archive-mode=off",
+        "--log-level-console=info",
+        *target.options(),
+        "restore",
+    ]
+    log = context.folder / "logs" / "restore.log"
+    made = ["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "0700", host.data_directory]
+    host.ssh.run(made, sudo=True)
+    host.ssh.run(argv, user="postgres", timeout=6 * 3600, log=log)
+    _supply_configuration(host)
+    return chosen
+
+
+def _supply_configuration(host: DrillHost) -> None:
+    ssh, settings = host.ssh, host.settings
+    argv = [f"{host.bin_dir}/pg_controldata", "-D", host.data_directory]
+    sized = restored_config.sizes(ssh.run(argv, user="postgres").stdout)
+    etc = host.config_directory
+    pid_file = f"/var/run/postgresql/{host.major}-{_CLUSTER}.pid"
+    networks = settings.postgres.operator_networks
+    files = {
+        "postgresql.conf": restored_config.base(host.data_directory, etc, pid_file),
+        "pg_hba.conf": restored_config.host_based(networks),
+        "pg_ident.conf": "",
+        "start.conf": "manual\n",
+    }
+    for name, text in files.items():
+        mode = "0644" if name == "start.conf" else "0640"
+        ssh.put(f"{etc}/{name}", text, owner="postgres", group="postgres", mode=mode)
+    ssh.run(["chown", "postgres:postgres", etc], sudo=True)
+    paths = {
+        "data_directory": host.data_directory,
+        "hba_file": f"{etc}/pg_hba.conf",
+        "ident_file": f"{etc}/pg_ident.conf",
+        "external_pid_file": pid_file,
+    }
+    lines = restored_config.safe(settings, int(host.major), sized, paths)
+    append = ["sh", "-c", 'cat >> "$1"', "append", f"{host.data_directory}/postgresql.auto.conf"]
+    ssh.run(append, user="postgres", stdin=lines)
+
+
+def recover(context: Context, host: DrillHost, target: RecoveryTarget) -> Recovery:
+    """Start, replay WAL up to the target, promote. Raises ChronosError with the server's words."""
+    started = time.monotonic()
+    port = str(host.settings.postgres.port)
+    argv = ["timeout", f"{RECOVERY_SECONDS:.0f}", "sh", "-c", _RECOVER, "recover"]
+    answer = host.ssh.run(
+        [*argv, host.major, _CLUSTER, port],
+        user="postgres",
+        accept=range(256),
+        timeout=RECOVERY_SECONDS + 30,
+    )
+    seconds = time.monotonic() - started
+    log = host.ssh.run(["cat", host.server_log], sudo=True).stdout
+    (context.folder / "logs").mkdir(exist_ok=True)
+    (context.folder / "logs" / "recovery.log").write_text(log, encoding="utf-8")
+    if answer.exit_code != 0:
+        if _NOT_REACHED in log:
+            raise ChronosError(
+                "the recovery target was not reached",
+                f"{target}: the WAL in the repository ends before it",
+                hint="is it a moment that has been archived, on this timeline?",
+            )
+        raise CommandFailed("recovery", answer.exit_code, log or answer.stderr)
+    return read_recovery(log, seconds)
+
+
+def read_recovery(log: str, seconds: float) -> Recovery:
+    """What the server's log tells of a recovery that ended well. Raises Refused without proof."""
+    moments: dict[str, datetime] = {}
+    redo_end = last_commit = ""
+    for line in log.splitlines():
+        match = _LOG_TIME.match(line)
+        if match is None:
+            continue
+        at, words = datetime.fromisoformat(match[1] + "+00:00"), match[2]
+        for key in ("redo done at", "database system is ready to accept connections"):
+            if words.startswith(key):
+                moments[key] = at
+        if found := re.match(r"redo done at ([0-9A-F]+/[0-9A-F]+)", words):
+            redo_end = found[1]
+        if found := re.match(r"last completed transaction was at log time (.+)$", words):
+            last_commit = found[1]
+    if len(moments) < 2:
+        raise Refused("the server's log tells of no recovery", log[-500:])
+    promote = (moments["database system is ready to accept connections"]
+               - moments["redo done at"]).total_seconds()  # fmt: skip
+    return Recovery(seconds, min(max(promote, 0.0), seconds), redo_end, last_commit, log)
