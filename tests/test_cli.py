@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 def record(run_id: str, **changes: Any) -> dict[str, Any]:
     """A drill's result.json."""
-    return {
+    written: dict[str, Any] = {
         "schema": "chronos-ops/result/1",
         "run_id": run_id,
         "runbook": "disaster_recovery",
@@ -47,11 +47,12 @@ def record(run_id: str, **changes: Any) -> dict[str, Any]:
         "findings": [
             {"id": "a", "status": "pass", "title": "rows", "observed": "9", "expected": "9"},
         ],
-    } | changes
+    }
+    return written | changes
 
 
 def notebook(promise: str, parameters: str = 'target = "lab"  # parameters/<target>.yaml\n') -> str:
-    cells = [
+    cells: list[dict[str, Any]] = [
         {"cell_type": "markdown", "source": ["# Title\n", "\n", promise + "\n", "\n", "More.\n"]},
         {"cell_type": "code", "source": parameters, "metadata": {"tags": ["parameters"]}},
     ]
@@ -62,8 +63,8 @@ def notebook(promise: str, parameters: str = 'target = "lab"  # parameters/<targ
 def tree(tmp_path: Path) -> Path:
     """A checkout with two runbooks, a target and three runs."""
     shutil.copytree(ROOT / "chronos_ops", tmp_path / "chronos_ops")
-    for folder in ("notebooks", "parameters"):
-        (tmp_path / folder).mkdir()
+    for name in ("notebooks", "parameters"):
+        (tmp_path / name).mkdir()
     (tmp_path / "notebooks/disaster_recovery.ipynb").write_text(notebook("*Brings it\n back.*"))
     (tmp_path / "notebooks/preflight.ipynb").write_text("{broken")
     (tmp_path / "parameters/lab.yaml").write_text("target: lab\nhots: {}\n")
@@ -252,6 +253,22 @@ def test_what_did_not_pass_is_shown_with_its_hint() -> None:
     lines = rendered(findings=[finding])
     assert "Checks: 0 of 1 good" in lines
     assert "the archive unknown [no answer] reaches look there" in lines
+
+
+# --- scenarios --------------------------------------------------------------------------------
+
+
+def test_a_scenario_is_a_file(tree: Path) -> None:
+    folder = tree / "chronos_ops/drill/scenarios"
+    folder.mkdir(exist_ok=True)
+    for name in ("__init__", "instance_lost", "meteorite"):
+        (folder / f"{name}.py").touch()
+    assert {"instance_lost", "meteorite"} <= set(shelf.scenarios(tree))
+    assert "__init__" not in shelf.scenarios(tree)
+    shelf.check_scenario("meteorite", tree)
+    with pytest.raises(UsageError, match="unknown scenario: 'instance_lots'") as caught:
+        shelf.check_scenario("instance_lots", tree)
+    assert caught.value.hint == "did you mean 'instance_lost'?"
 
 
 # --- commands ---------------------------------------------------------------------------------

@@ -18,6 +18,11 @@ def complete_target(incomplete: str) -> list[str]:
     return [name for name in shelf.targets() if name.startswith(incomplete)]
 
 
+def complete_scenario(incomplete: str) -> list[str]:
+    """Names of scenarios that begin so."""
+    return [name for name in shelf.scenarios() if name.startswith(incomplete)]
+
+
 def complete_run(incomplete: str) -> list[str]:
     """Ids of runs that begin so."""
     known = ["latest", *(run.run_id for run in shelf.runs())]
@@ -37,6 +42,12 @@ TargetOption = Annotated[
         metavar="NAME",
         help="The target: parameters/NAME.yaml.",
         autocompletion=complete_target,
+    ),
+]
+ScenarioOption = Annotated[
+    str,
+    typer.Option(
+        "--scenario", metavar="NAME", help="What goes wrong.", autocompletion=complete_scenario
     ),
 ]
 ParameterOption = Annotated[

@@ -9,6 +9,7 @@ from chronos_ops.cli.arguments import (
     ParameterOption,
     PlanOption,
     RunbookArgument,
+    ScenarioOption,
     TargetOption,
     parse_overrides,
 )
@@ -40,9 +41,7 @@ def run(
 
 
 def drill(
-    scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="What goes wrong.")
-    ] = "instance_lost",
+    scenario: ScenarioOption = "instance_lost",
     target: TargetOption = LAB,
     parameter: ParameterOption = None,
     approve: Annotated[
@@ -55,9 +54,14 @@ def drill(
     On the lab (the default) everything is made from nothing: the lab is booted, the backup
     runbook sets its database host up, then the drill runs. On another target only the drill runs.
     """
+    shelf.check_scenario(scenario)
     overrides = {"scenario": scenario, **parse_overrides(parameter)}
     if target == LAB:
         from chronos_ops.lab import control
+        from chronos_ops.runner_parameters import parameters_from_text
+
+        # Refused now rather than after minutes of booting and backing up.
+        parameters_from_text(DRILL, LAB, overrides, LAB, plan=False)
 
         control.up(LAB, progress=tell)
         # A lab's host is fresh: turning WAL archiving on restarts its PostgreSQL.

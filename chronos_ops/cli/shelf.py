@@ -47,6 +47,19 @@ def targets(root: Path = ROOT) -> list[str]:
     return sorted(name for name in found if not name.endswith(".example"))
 
 
+def scenarios(root: Path = ROOT) -> list[str]:
+    """Names of the drill's scenarios: each is one file of the registry."""
+    files = (root / "chronos_ops/drill/scenarios").glob("[!_]*.py")
+    return sorted(path.stem for path in files)
+
+
+def check_scenario(name: str, root: Path = ROOT) -> None:
+    """Raises UsageError with the nearest right name, before anything is booted for it."""
+    known = scenarios(root)
+    if name not in known:
+        raise UsageError("unknown scenario", repr(name), hint=nearest(name, known))
+
+
 def runs(root: Path = ROOT) -> list[RunFolder]:
     """All runs, the newest first (a run's journal is created when it begins)."""
     journals = sorted((root / "outputs").glob("*/*/journal.jsonl"), key=_begun, reverse=True)
