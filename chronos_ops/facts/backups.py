@@ -136,3 +136,10 @@ def info(stanza: str) -> Fact[StanzaInfo | None]:
     )
     question = ShellQuestion(("sh", "-c", script, "info", stanza), user="postgres")
     return Fact("backup_info", question, lambda answer: _read_info(answer, stanza))
+
+
+def job_log(path: str, lines: int = 20) -> Fact[list[str]]:
+    """The last ends of backup jobs, oldest first: done, failed, skipped (our own log)."""
+    script = '! [ -e "$1" ] || tail -n "$2" -- "$1"'
+    question = ShellQuestion(("sh", "-c", script, "log", path, str(lines)), sudo=True)
+    return Fact("backup_job_log", question, lambda answer: answer.stdout.splitlines())

@@ -64,12 +64,13 @@ def _read(answer: ShellAnswer) -> Verification:
     )
 
 
-def verification(stanza: str, repo: int) -> Fact[Verification]:
-    """Read a whole repository again: every file and every WAL segment (it takes its time)."""
+def verification(stanza: str, repo: int, label: str = "") -> Fact[Verification]:
+    """Read a repository again (it takes its time), or one backup set of it with its WAL."""
     argv = (
         "pgbackrest",
         f"--stanza={stanza}",
         f"--repo={repo}",
+        *((f"--set={label}",) if label else ()),
         "--log-level-console=off",
         "--output=text",
         "--verbose",

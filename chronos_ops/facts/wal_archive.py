@@ -122,3 +122,22 @@ def archive_listing(
         ShellQuestion(argv, user="postgres"),
         lambda answer: _read_listing(answer, segment_bytes),
     )
+
+
+def segment_stored(stanza: str, repo: int, archive_id: str, segment: str) -> Fact[bool]:
+    """Whether one segment lies in a repository (a short listing, to be asked again and again)."""
+    argv = (
+        "pgbackrest",
+        f"--repo={repo}",
+        "--log-level-console=off",
+        "--output=json",
+        f"--filter=^{segment}-[0-9a-f]+",
+        "repo-ls",
+        f"archive/{stanza}/{archive_id}/{segment[:16]}",
+    )
+
+    def read(answer: ShellAnswer) -> bool:
+        listing = json_value(answer, "repo-ls")
+        return any(str(path).startswith(segment) for path in listing)
+
+    return Fact("segment_stored", ShellQuestion(argv, user="postgres"), read)

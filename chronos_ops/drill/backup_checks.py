@@ -1,0 +1,440 @@
+"""Steps of the backup runbook that prove: archive, repositories, schedule, rights, access."""
+
+import hashlib
+import time
+from typing import Any
+
+from chronos_ops.connectors.postgres import PgAddress, Postgres
+from chronos_ops.execution.context import Context
+from chronos_ops.facts import backups, iam, postgres, s3, systemd, wal_archive
+from chronos_ops.facts.backups import StanzaInfo
+from chronos_ops.facts.verification import Verification, verification
+from chronos_ops.model.errors import ChronosError, CommandFailed, TransportError, UnreadableAnswer
+from chronos_ops.model.finding import Finding, Status, judge
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.question import Fact
+from chronos_ops.model.timing import utc_now
+from chronos_ops.plans import judge_archive, judge_backup, judge_rights, judge_schedule
+from chronos_ops.plans.jobs import KEPT, STATE, schedules
+from chronos_ops.plans.judge_backup import repositories
+
+ARRIVAL_SECONDS = 60.0  # a segment that is not there by then does not arrive
+_MARK = """
+SELECT pg_walfile_name(pg_create_restore_point('chronos: does WAL arrive?')) AS segment,
+       pg_switch_wal()::text AS switched
+"""
+
+
+def _stanza(context: Context) -> StanzaInfo:
+    found = context.ask(backups.info(context.settings.backup.stanza))
+    if found is None:
+        raise UnreadableAnswer("pgbackrest info says nothing", hint="is pgBackRest installed?")
+    return found
+
+
+def _broken(identifier: str, title: str, error: ChronosError, requirement: str) -> Finding:
+    """A check that could not run is never a pass (B9)."""
+    return Finding(
+        id=identifier,
+        status=Status.ERROR,
+        title=title,
+        observed=error.text()[:600],
+        expected="the check itself runs",
+        hint=error.hint,
+        requirement=requirement,
+    )
+
+
+# -- WAL
+
+
+def archive_check(context: Context) -> Outcome:
+    """Close a WAL segment, see it arrive in every repository; look for holes and a backlog."""
+    settings = context.settings
+    command = context.ask(postgres.settings("archive_mode", "archive_command"))
+    findings = [judge_archive.judge_command(command, settings.backup.stanza)]
+    context.say("closing a WAL segment")
+    info = _stanza(context)
+    began = time.monotonic()
+    segment = str(context.ssh.sql_rows(_MARK)[0]["segment"])
+    arrived = _wait_for(context, info, segment, began)
+    for repo in repositories(settings):
+        findings.append(
+            judge_archive.judge_arrival(repo, segment, arrived.get(repo), ARRIVAL_SECONDS)
+        )
+    findings += [_continuity(context, repo) for repo in repositories(settings)]
+    findings.append(judge_archive.judge_backlog(context.ask(wal_archive.ARCHIVER)))
+    findings.append(_own_check(context))
+    slowest = max(arrived.values()) if len(arrived) == len(repositories(settings)) else None
+    findings.append(
+        judge_archive.judge_recovery_point(
+            settings.backup.archive_timeout_seconds,
+            slowest,
+            settings.objectives.recovery_point_seconds,
+        )
+    )
+    return Outcome(
+        summary=f"WAL segment `{segment}` was closed and "
+        + (
+            f"seen in every repository {slowest:.1f} s later." if slowest else "did **not** arrive."
+        ),
+        table=[
+            {"repository": f"repo{repo}", "arrived after (s)": round(arrived[repo], 2)}
+            for repo in sorted(arrived)
+        ],
+        findings=findings,
+        measures={"archive_push_seconds": slowest},
+    )
+
+
+def _wait_for(context: Context, info: StanzaInfo, segment: str, began: float) -> dict[int, float]:
+    """Seconds until each repository holds the segment; a repository that never does is absent."""
+    waiting = set(repositories(context.settings))
+    arrived: dict[int, float] = {}
+    while waiting and time.monotonic() - began < ARRIVAL_SECONDS:
+        for repo in sorted(waiting):
+            archive_id = info.archive_id(repo)
+            if archive_id is None:
+                info = _stanza(context)
+                continue
+            fact = wal_archive.segment_stored(info.name, repo, archive_id, segment)
+            if _quietly(context, fact):
+                arrived[repo] = time.monotonic() - began
+        waiting -= set(arrived)
+        context.say(f"waiting for {segment} in {', '.join(f'repo{r}' for r in sorted(waiting))}")
+        if waiting:
+            time.sleep(0.2)
+    return arrived
+
+
+def _quietly(context: Context, fact: Fact[bool]) -> bool:
+    try:
+        return context.ask(fact)
+    except CommandFailed:
+        return False  # the repository does not answer: so nothing is seen to arrive
+
+
+def _continuity(context: Context, repo: int) -> Finding:
+    try:
+        info = _stanza(context)
+        identity = context.ask(postgres.IDENTITY)
+        listing = context.ask(wal_archive.archive_listing(info.name, repo, identity.segment_bytes))
+    except ChronosError as error:
+        identifier = f"backup.archive.continuous-repo{repo}"
+        return _broken(identifier, f"repo{repo}'s WAL has no hole", error, "B3")
+    return judge_archive.judge_continuity(
+        info, repo, listing, all_the_way=repo == 1, segment_bytes=identity.segment_bytes
+    )
+
+
+def _own_check(context: Context) -> Finding:
+    """pgBackRest's own check, from configuration to archive, over every repository."""
+    stanza = context.settings.backup.stanza
+    argv = ["pgbackrest", f"--stanza={stanza}", "--log-level-console=info", "check"]
+    log = context.folder / "logs" / "pgbackrest-check.log"
+    answer = context.ssh.run(argv, user="postgres", accept=range(256), log=log)
+    said = (answer.stdout + answer.stderr).strip().splitlines()
+    errors = [line for line in said if "ERROR" in line or "WARN" in line]
+    arrived = [line for line in said if "successfully archived" in line]
+    return judge(
+        "backup.pgbackrest-check",
+        "pgBackRest's own check passes for every repository",
+        passed=answer.exit_code == 0
+        and len(arrived) == len(repositories(context.settings))
+        and not errors,
+        observed=f"exit code {answer.exit_code}, {len(arrived)} archives proven"
+        + "".join(f"; {line.strip()}" for line in errors[:3]),
+        expected=f"exit code 0, {len(repositories(context.settings))} archives proven",
+        hint="logs/pgbackrest-check.log of this run has all of it",
+        requirement="B5",
+    )
+
+
+# -- repositories
+
+
+def verify_repositories(context: Context) -> Outcome:
+    """Read every repository again, and judge verify by its text, info and storage classes (B9)."""
+    settings = context.settings
+    info = _stanza(context)
+    identity = context.ask(postgres.IDENTITY)
+    findings: list[Finding] = []
+    table: list[dict[str, Any]] = []
+    for repo in repositories(settings):
+        findings.append(judge_backup.judge_repository(info, repo))
+        objects = _objects(context, repo)
+        findings += judge_backup.judge_storage(settings, repo, objects)
+        context.say(f"reading repo{repo} again")
+        verified, row = _verify(context, info, repo, objects)
+        findings.append(verified)
+        table.append({"repository": f"repo{repo}", "objects": len(objects), **row})
+    findings.append(judge_backup.judge_page_errors(info, data_checksums=identity.data_checksums))
+    good = all(finding.good for finding in findings)
+    return Outcome(
+        summary="Every repository was read again and is whole."
+        if good
+        else "**Not everything in the repositories is whole.**",
+        table=table,
+        findings=findings,
+    )
+
+
+verify_repositories.probe = True  # type: ignore[attr-defined] # reads only
+
+
+def _objects(context: Context, repo: int) -> list[s3.StoredObject]:
+    backup = context.settings.backup
+    prefix = backup.prefix if repo == 1 else backup.long_term_prefix
+    return context.ask(s3.objects(backup.bucket, prefix))
+
+
+def _verify(
+    context: Context, info: StanzaInfo, repo: int, objects: list[s3.StoredObject]
+) -> tuple[Finding, dict[str, Any]]:
+    """Verify a repository whole; where sets are frozen by design, every other set of it."""
+    identifier, title = f"backup.repo{repo}.verified", f"repo{repo} was read again and is whole"
+    frozen = {item.key for item in judge_backup.frozen(objects)}
+    cold = [b.label for b in info.of_repo(repo) if any(f"/{b.label}/" in key for key in frozen)]
+    labels = [b.label for b in info.of_repo(repo) if b.label not in cold] if cold else [""]
+    row: dict[str, Any] = {"files": 0, "WAL segments": 0, "frozen sets, not read": len(cold)}
+    finding = Finding(
+        id=identifier,
+        status=Status.NOT_APPLICABLE,
+        title=title,
+        observed=f"all {len(cold)} sets are frozen by design",
+        expected="a thaw step reads them",
+        requirement="B9",
+    )
+    for label in labels:
+        try:
+            found: Verification = context.ask(verification(info.name, repo, label))
+        except ChronosError as error:
+            return _broken(identifier, title, error, "B9"), row
+        row["files"] += found.files_valid
+        row["WAL segments"] += found.wal_valid
+        finding = judge_backup.judge_verification(found, repo)
+        if not finding.good:
+            break
+    return finding, row
+
+
+def restore_points(context: Context) -> Outcome:
+    """Which moments the database can really be brought back to, from what the repositories hold."""
+    info = _stanza(context)
+    backup = context.settings.backup
+    now = utc_now().timestamp()
+    findings: list[Finding] = []
+    for repo in repositories(context.settings):
+        findings += judge_backup.judge_ages(info, repo, now)
+    table = [
+        {
+            "repository": f"repo{item.repo}",
+            "backup": item.label,
+            "type": item.kind,
+            "ended (UTC)": _utc(item.stopped),
+            "database": _size(item.size),
+            "in the repository": _size(item.repository_size),
+        }
+        for item in info.backups
+    ]
+    live = info.of_repo(1)
+    since = f"any moment since **{_utc(live[0].stopped)} UTC**" if live else "**nothing yet**"
+    return Outcome(
+        summary=f"From repo1: {since}, up to the last WAL segment that arrived. In the steady "
+        f"state {backup.retention_full} daily fulls reach {backup.retention_full - 1} to "
+        f"{backup.retention_full} days back. Differentials are kept only for the newest fulls "
+        f"(`retention-diff={backup.retention_diff}` counts fulls too): they shorten the replay, "
+        "they add no restore point." + _long_term(context, info),
+        table=table,
+        findings=findings,
+        measures={"restore_points": len(table)},
+    )
+
+
+restore_points.probe = True  # type: ignore[attr-defined]
+
+
+def _long_term(context: Context, info: StanzaInfo) -> str:
+    long_term = context.settings.backup.long_term
+    if long_term is None:
+        return ""
+    return (
+        f" From repo2: the end of each of its {len(info.of_repo(2))} fulls "
+        f"(one a week, {long_term.retention_days} days), and any moment since the newest of them."
+    )
+
+
+def _utc(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+
+
+def _size(number: int) -> str:
+    return f"{number / 2**20:.1f} MiB"
+
+
+# -- schedule
+
+
+def schedule_check(context: Context) -> Outcome:
+    """Timers wait, their jobs end well, /etc/postgresql is kept with the backups (B6, B3)."""
+    wanted = schedules(context.settings)
+    names = [name for s in wanted for name in (s.timer, s.service)]
+    units = context.ask(systemd.units(*names))
+    now = utc_now().timestamp()
+    findings = [judge_schedule.judge_timer(schedule, units) for schedule in wanted]
+    findings += [judge_schedule.judge_job(schedule, units, now) for schedule in wanted]
+    findings.append(_config_files(context))
+    ends = context.ask(backups.job_log(f"{STATE}/jobs.log"))
+    return Outcome(
+        summary=f"{len(wanted)} timers; the jobs' last ends are below.",
+        table=[
+            {
+                "job": schedule.title,
+                "calendar": schedule.calendar,
+                "next (UTC)": units[schedule.timer].next_elapse or "never",
+            }
+            for schedule in wanted
+            if schedule.timer in units
+        ],
+        findings=findings,
+        text="\n".join(ends) or "no job has ended yet",
+    )
+
+
+schedule_check.probe = True  # type: ignore[attr-defined]
+
+
+def _config_files(context: Context) -> Finding:
+    """The copy in the data directory, which every backup takes with it, is the present one."""
+    script = 'diff -r --exclude=packages.txt -- "$1" "$2" && cat -- "$2/packages.txt" >/dev/null'
+    identity = context.ask(postgres.IDENTITY)
+    config = context.ask(postgres.settings("config_file"))["config_file"].value
+    kept = f"{identity.data_directory}/{KEPT}"
+    argv = ["sh", "-c", script, "same", config.rpartition("/")[0], kept]
+    answer = context.ssh.run(argv, user="postgres", accept=range(256))
+    return judge(
+        "backup.config-files",
+        "The files under /etc/postgresql are kept with the backups",
+        passed=answer.exit_code == 0,
+        observed="the copy is the same"
+        if answer.exit_code == 0
+        else (answer.stdout + answer.stderr).strip()[:300],
+        expected=f"{kept} holds them as they are now",
+        hint="they were changed since the last backup: the next one takes them along "
+        "(systemctl start chronos-backup-diff.service takes one now)",
+        requirement="B3",
+    )
+
+
+# -- rights and the passphrase
+
+
+def rights_check(context: Context) -> Outcome:
+    """What the host's key may do, and whether the passphrase lives outside the host (B1, B4)."""
+    backup = context.settings.backup
+    user = backup.host_iam_user
+    names = context.ask(iam.inline_policy_names(user))
+    documents = {name: context.ask(iam.inline_policy(user, name)) for name in names}
+    findings = [
+        judge_rights.judge_rights(
+            backup,
+            documents,
+            context.ask(iam.attached_policies(user)),
+            context.ask(iam.groups(user)),
+        ),
+        judge_rights.judge_keys(backup, context.ask(iam.access_keys(user))),
+        _passphrase(context),
+    ]
+    return Outcome(
+        summary="A thief of the host's key could delete, but not for good: the bucket keeps every "
+        f"version for {backup.noncurrent_days} days.",
+        findings=findings,
+    )
+
+
+rights_check.probe = True  # type: ignore[attr-defined]
+
+
+def _passphrase(context: Context) -> Finding:
+    """The host's passphrase is the one in the secret store (compared by their hashes)."""
+    script = (
+        "sed -n 's/^repo1-cipher-pass=//p' /etc/pgbackrest/pgbackrest.conf | tr -d '\\n' "
+        "| sha256sum"
+    )
+    answer = context.ssh.run(["sh", "-c", script], sudo=True)
+    secret = context.aws.get_secret(context.settings.backup.cipher_secret)
+    context.journal.keep_secret(secret)
+    kept = hashlib.sha256(secret.reveal().encode()).hexdigest()
+    same = answer.stdout.split()[:1] == [kept]
+    return judge(
+        "backup.passphrase-outside",
+        "The passphrase of the host is the one in the secret store",
+        passed=same,
+        observed="the same" if same else "another one",
+        expected="the same: the host's loss must not lose it",
+        hint="store the host's own: without it no backup of it can ever be read",
+        requirement="B4",
+    )
+
+
+# -- the way in
+
+
+def connection_check(context: Context) -> Outcome:
+    """The operators' role gets in from here over TLS, and without TLS it does not."""
+    settings = context.settings
+    role = settings.postgres.operator_role
+    password = context.aws.get_secret(settings.postgres.operator_password_secret)
+    context.journal.keep_secret(password)
+    if settings.postgres.connect == "ssh_tunnel":
+        with context.ssh.forward(settings.postgres.port) as port:
+            return Outcome(
+                summary="The way in is an SSH tunnel, as declared.",
+                findings=[_encrypted(context, PgAddress("127.0.0.1", port, "postgres", role))],
+            )
+    host, port = settings.host.address, settings.postgres.port
+    findings = [_encrypted(context, PgAddress(host, port, "postgres", role))]
+    plain = Postgres(PgAddress(host, port, "postgres", role, sslmode="disable"), password)
+    try:
+        plain.query("SELECT 1")
+        refused, said = False, "let in"
+    except TransportError as error:
+        refused, said = "no encryption" in str(error.value), str(error.value)
+    finally:
+        plain.close()
+    findings.append(
+        judge(
+            "access.plain-refused",
+            "Without TLS the server refuses the role",
+            passed=refused,
+            observed=said,
+            expected="no pg_hba.conf entry … no encryption",
+            hint="another line of pg_hba.conf admits `host` connections: make it `hostssl`",
+            requirement="H5",
+        )
+    )
+    return Outcome(summary=f"Role `{role}` from here, with and without TLS.", findings=findings)
+
+
+connection_check.probe = True  # type: ignore[attr-defined]
+
+
+def _encrypted(context: Context, address: PgAddress) -> Finding:
+    password = context.aws.get_secret(context.settings.postgres.operator_password_secret)
+    client = Postgres(address, password, context.journal)
+    try:
+        row = client.query("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")[0]
+        passed, said = bool(row["ssl"]), str(row["version"])
+    except ChronosError as error:
+        passed, said = False, str(error.value)
+    finally:
+        client.close()
+    return judge(
+        "access.tls",
+        "The operators' role gets in over TLS",
+        passed=passed,
+        observed=said,
+        expected="TLSv1.2 or newer",
+        hint="is port 5432 open in both firewalls, and this network in postgres.operator_networks?",
+        requirement="H5",
+    )

@@ -1,0 +1,68 @@
+"""Does the host back up by itself? Timers, their jobs, a job that hangs (B6)."""
+
+from datetime import UTC, datetime
+
+from chronos_ops.facts.systemd import Unit
+from chronos_ops.model.errors import UnreadableAnswer
+from chronos_ops.model.finding import Finding, judge
+from chronos_ops.plans.jobs import Schedule
+
+HOUR = 3600
+_STAMP = "%a %Y-%m-%d %H:%M:%S UTC"
+LONGEST = {"full": 6 * HOUR, "diff": HOUR, "long-term": 12 * HOUR}
+
+
+def moment(text: str) -> float | None:
+    """systemd's own stamp (`Sun 2026-11-22 22:20:00 UTC`) in epoch seconds; None: never."""
+    if text in ("", "n/a"):
+        return None
+    try:
+        parsed = datetime.strptime(text, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        raise UnreadableAnswer("not a moment of systemd in UTC", text) from None
+    return parsed.timestamp()
+
+
+def judge_timer(schedule: Schedule, units: dict[str, Unit]) -> Finding:
+    """The timer is enabled, waits, and knows when it will elapse."""
+    timer = units.get(schedule.timer)
+    observed = (
+        "absent"
+        if timer is None
+        else f"{timer.enabled or 'no file'}, {timer.active}, next {timer.next_elapse or 'never'}"
+    )
+    return judge(
+        f"backup.timer.{schedule.kind}",
+        f"The timer of the {schedule.title} is enabled and waits",
+        passed=timer is not None
+        and timer.enabled == "enabled"
+        and timer.active == "active"
+        and bool(timer.next_elapse),
+        observed=observed,
+        expected=f"enabled, active: {schedule.calendar}",
+        hint=f"systemctl enable --now {schedule.timer}; who disabled it?",
+        requirement="B6",
+    )
+
+
+def judge_job(schedule: Schedule, units: dict[str, Unit], now: float) -> Finding:
+    """The job's last run ended well, and a run in progress is not stuck."""
+    job = units.get(schedule.service)
+    began = moment(job.started) if job else None
+    running = job is not None and job.active == "activating"
+    seconds = now - began if running and began is not None else 0.0
+    longest = LONGEST[schedule.kind]
+    good = job is not None and job.load == "loaded" and job.active != "failed"
+    return judge(
+        f"backup.job.{schedule.kind}",
+        f"The {schedule.title} did not fail, and does not hang",
+        passed=good and job is not None and job.result == "success" and seconds <= longest,
+        observed="no such service"
+        if job is None or job.load != "loaded"
+        else f"running for {seconds / HOUR:.1f} h"
+        if running
+        else f"{job.active}, last result {job.result}",
+        expected=f"success, or running for less than {longest / HOUR:.0f} h",
+        hint=f"journalctl -u {schedule.service}",
+        requirement="B6",
+    )
