@@ -55,11 +55,19 @@ from chronos_ops.execution.context import Context
 from chronos_ops.execution.rollback import pending_resources, rollback
 from chronos_ops.model.errors import ChronosError, Deviated, Refused
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.plan import Plan
 from chronos_ops.model.result import Result, Verdict
+from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
 from chronos_ops.model.timing import stamp, utc_now
-from chronos_ops.runbook_opening import check_environment, notebook_parameters, reach, run_settings
+from chronos_ops.runbook_opening import (
+    Reached,
+    check_environment,
+    notebook_parameters,
+    reach,
+    run_settings,
+)
 from chronos_ops.runbook_output import Display, interactive, read_line, redact_outputs
 from chronos_ops.runbook_stage import carry_out, known_after_apply, make_plan, show
 
@@ -101,37 +109,54 @@ class Runbook:
         with ExitStack() as held:
             if folder is None:
                 held.enter_context(target_lock(outputs_dir(), settings.target))
-            journal = FileJournal(folder, redactor) if folder else None
-            reached = reach(settings, journal)
-            if journal is None or folder is None:
-                run_id = new_run_id(name)
-                folder = make_folder(outputs_dir(), run_id, name, settings, parameters)
-                journal = FileJournal(folder, redactor)
-                reached.aws.journal = reached.ssh.journal = journal
-                held.enter_context(journal.interval("run", name, interactive=True))
-            context = Context(
-                run_id=folder.name,
-                folder=folder,
-                settings=settings,
-                parameters=parameters,
-                journal=journal,
-                aws=reached.aws,
-                ssh=reached.ssh,
-            )
-            source = os.environ.get(NOTEBOOK_VARIABLE) or notebooks_dir() / f"{name}.ipynb"
-            run = cls(name, context, redactor, code_cells(Path(source)))
-            run._interactive = not given
-            run._held = held.pop_all()
-        outcome = run._opened(reached.identity)
-        run._record(Display(), "setup", "setup", started, "ok", outcome)
-        if run._interactive:
-            _current.append(run)
+            reached = reach(settings, FileJournal(folder, redactor) if folder else None)
+            if folder is None:
+                folder = make_folder(outputs_dir(), new_run_id(name), name, settings, parameters)
+                held.enter_context(
+                    FileJournal(folder, redactor).interval("run", name, interactive=True)
+                )
+            run = cls.begin(name, folder, settings, parameters, reached, redactor)
+            if not given:
+                run.hold(held.pop_all())
+        run.opened(started, reached.identity)
         return run
 
-    def _opened(self, identity: str) -> Outcome:
+    @classmethod
+    def begin(
+        cls,
+        name: str,
+        folder: Path,
+        settings: Settings,
+        parameters: RunbookParameters,
+        reached: Reached,
+        redactor: Redactor,
+    ) -> "Runbook":
+        """A run in a folder that is there, by ways that are known to work."""
+        journal = FileJournal(folder, redactor)
+        reached.aws.journal = reached.ssh.journal = journal
+        context = Context(
+            run_id=folder.name,
+            folder=folder,
+            settings=settings,
+            parameters=parameters,
+            journal=journal,
+            aws=reached.aws,
+            ssh=reached.ssh,
+        )
+        source = os.environ.get(NOTEBOOK_VARIABLE) or notebooks_dir() / f"{name}.ipynb"
+        return cls(name, context, redactor, code_cells(Path(source)))
+
+    def hold(self, held: ExitStack) -> None:
+        """Stepped through by a person: hold the target's lock until the verdict."""
+        self._interactive = True
+        self._held = held
+        _current.append(self)
+
+    def opened(self, started: tuple[float, str], identity: str) -> None:
+        """Record and show the setup cell: on what, as whom, recorded where."""
         context = self.context
         host = context.ssh.address
-        return Outcome(
+        outcome = Outcome(
             summary=f"Run `{context.run_id}` on target **{context.settings.target}**"
             + (" (dry run: nothing is touched)." if self.planning else "."),
             table=[
@@ -141,6 +166,7 @@ class Runbook:
                 {"": "record", "seen": f"outputs/{context.settings.target}/{context.run_id}"},
             ],
         )
+        self._record(Display(), "setup", "setup", started, "ok", outcome)
 
     @property
     def planning(self) -> bool:

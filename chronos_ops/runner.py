@@ -1,0 +1,299 @@
+"""Run a runbook headlessly: check everything, execute, tear down, judge, seal (R1, R3).
+
+The verdict comes from the run's folder (journal, step records, the executed cells), never from
+papermill's own metadata. Runbook and runner meet through the folder alone.
+"""
+
+import difflib
+import errno
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chronos_ops.evidence.cells import code_cells, proof_of
+from chronos_ops.evidence.folder import (
+    NOTEBOOK_VARIABLE,
+    PARAMETERS,
+    PREFIX_VARIABLE,
+    RUN_DIR_VARIABLE,
+    RUN_ID_VARIABLE,
+    checkout,
+    make_folder,
+    new_run_id,
+    notebooks_dir,
+    outputs_dir,
+    read_json,
+    target_lock,
+    write_text,
+)
+from chronos_ops.evidence.journal import RESERVE, FileJournal, read_journal
+from chronos_ops.evidence.manifest import write_manifest
+from chronos_ops.evidence.notebook import kept_notebook, notebook_text
+from chronos_ops.evidence.record import RESULT, CellProof, Ending, build_result, write_result
+from chronos_ops.evidence.redact import Redactor
+from chronos_ops.evidence.secrets import SOCKET_VARIABLE, SecretListener
+from chronos_ops.evidence.steps import read_steps
+from chronos_ops.model.errors import ChronosError, Refused, UsageError
+from chronos_ops.model.parameters.common import RunbookParameters
+from chronos_ops.model.result import Result, Verdict
+from chronos_ops.model.settings import Settings, load_settings
+from chronos_ops.runner_kernel import Stopper, kernel_environment, kill_group
+from chronos_ops.runner_parameters import parameters_from_text
+from chronos_ops.runner_progress import Progress
+
+_RESERVE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is to be run, checked. Times in seconds."""
+
+    runbook: str
+    notebook: Path
+    settings: Settings
+    parameters: RunbookParameters
+    outputs: Path
+    cell_seconds: float = 4 * 3600
+    run_seconds: float = 12 * 3600
+    teardown_seconds: float = 1800
+    grace_seconds: float = 60  # from an interrupt to the kernel's end by force
+    quiet: bool = False
+
+
+def run(
+    runbook: str, target: str, overrides: dict[str, str], approve: str = "", plan: bool = False
+) -> Result:
+    """Run a runbook on a target. The result's verdict has the exit status.
+
+    Raises UsageError or Refused (exit 2) where nothing was touched; no run folder is left then.
+    """
+    return execute(prepare(runbook, target, overrides, approve, plan=plan))
+
+
+def prepare(
+    runbook: str, target: str, overrides: dict[str, str], approve: str, *, plan: bool
+) -> Spec:
+    """Check all that can be checked without touching anything. Raises UsageError, Refused."""
+    notebook = notebooks_dir() / f"{runbook}.ipynb"
+    known = sorted(path.stem for path in notebooks_dir().glob("*.ipynb"))
+    if runbook not in known:
+        near = difflib.get_close_matches(runbook, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise UsageError("unknown runbook", repr(runbook), hint=hint)
+    settings = load_settings(target)
+    parameters = parameters_from_text(runbook, target, overrides, approve, plan=plan)
+    said = read_json(notebook)["metadata"].get("chronos", {})
+    if approve and approve != target:
+        raise UsageError("the approval names another target", repr(approve), hint=f"not {target!r}")
+    if said.get("changes", True) and not plan and approve != target:
+        raise Refused(
+            f"{runbook} changes the target and is not approved",
+            hint=f"look first with `--plan`, then agree to it with `--approve {target}`",
+        )
+    seconds = {name: said[name] for name in ("cell_seconds", "run_seconds") if name in said}
+    return Spec(runbook, notebook, settings, parameters, outputs_dir(), **seconds)
+
+
+def execute(spec: Spec) -> Result:
+    """Execute a checked run in this process (one run a process). Raises UsageError, Refused."""
+    progress = Progress(quiet=spec.quiet)
+    with (
+        target_lock(spec.outputs, spec.settings.target),
+        Stopper(grace_seconds=spec.grace_seconds, run_seconds=spec.run_seconds) as stopper,
+    ):
+        seal_unfinished(spec.outputs / spec.settings.target, progress.note)
+        folder = make_folder(
+            spec.outputs,
+            new_run_id(spec.runbook),
+            spec.runbook,
+            spec.settings,
+            spec.parameters,
+        )
+        redactor = Redactor()
+        _reserve(folder)
+        notebook, ending = _drive(spec, folder, redactor, stopper, progress)
+        cells = (
+            [proof_of(cell) for cell in _code(notebook)]
+            if notebook is not None
+            else code_cells(spec.notebook)
+        )
+        refusal = None if ending.aborted else _refusal(folder, cells)
+        if refusal:
+            shutil.rmtree(folder)
+            raise Refused(refusal)
+        return _Sealing(folder, redactor, progress.note).seal(notebook, cells, ending)
+
+
+def _drive(
+    spec: Spec, folder: Path, redactor: Redactor, stopper: Stopper, progress: Progress
+) -> tuple[dict[str, Any] | None, Ending]:
+    """Run the notebook, then remove what its own teardown left."""
+    from chronos_ops.runner_engine import Session, drive  # papermill: not before all is checked
+
+    journal = FileJournal(folder, redactor)
+    with SecretListener(redactor) as listener:
+        extra = {
+            RUN_DIR_VARIABLE: str(folder),
+            RUN_ID_VARIABLE: folder.name,
+            NOTEBOOK_VARIABLE: str(spec.notebook),
+            PREFIX_VARIABLE: sys.prefix,
+            SOCKET_VARIABLE: str(listener.path),
+        }
+        session = Session(
+            source=spec.notebook.resolve(),
+            output=folder.resolve() / "executed.ipynb",
+            folder=folder,
+            parameters=spec.parameters.model_dump(),
+            redactor=redactor,
+            stopper=stopper,
+            progress=progress,
+            environment=kernel_environment(checkout(), listener.path.parent, extra),
+            working_directory=checkout(),
+            cell_seconds=spec.cell_seconds,
+            teardown_seconds=spec.teardown_seconds,
+        )
+        with journal.interval("run", spec.runbook):
+            try:
+                drive(session)
+            finally:
+                pid = stopper.kernel_pid()
+                if pid is not None:  # what the kernel started and left running
+                    kill_group(pid, signal.SIGKILL)
+                tear_down(folder, journal, progress.note)
+    aborted = stopper.reason or session.aborted
+    return session.notebook, Ending(aborted=aborted, problems=tuple(session.problems))
+
+
+def tear_down(folder: Path, journal: FileJournal, say: Callable[[str], None]) -> None:
+    """Remove, in this process, what a dead or broken notebook did not; says what stayed."""
+    left = [event.name for event in read_journal(folder) if event.event == "resource"]
+    if not left:
+        return
+    from chronos_ops.execution.rollback import pending_resources, rollback
+
+    if not pending_resources(folder):
+        return
+    say("removing what the runbook left")
+    try:
+        for name in rollback(folder, journal):
+            say(f"removed {name}")
+    except ChronosError as error:
+        journal.note("teardown", error=error.text())
+        say(error.text())
+
+
+def _refusal(folder: Path, cells: list[CellProof]) -> str:
+    """Why the notebook refused before anything was touched; empty if it did not."""
+    events = read_journal(folder)
+    if any(e.event == "resource" or (e.event == "begin" and e.kind == "deed") for e in events):
+        return ""
+    steps = read_steps(folder)
+    for cell in cells:
+        error = steps[cell.id].error if cell.id in steps else None
+        if error is not None:
+            return error.text if error.exit_status == 2 else ""
+        if cell.error:
+            return cell.text if cell.exit_status == 2 else ""
+    return ""
+
+
+def _code(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    return [c for c in notebook["cells"] if c["cell_type"] == "code" and c["source"].strip()]
+
+
+def _reserve(folder: Path) -> None:
+    """Keep some of the disk back, so that a full one does not hide how the run ended."""
+    path = folder / RESERVE
+    with path.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+        except OSError as error:
+            shutil.rmtree(folder)
+            if error.errno != errno.ENOSPC:
+                raise
+            raise UsageError("no space for a run's record", folder.parent) from None
+
+
+@dataclass
+class _Sealing:
+    """Writes what a run leaves, in order; the manifest last. A file that fails is a reason."""
+
+    folder: Path
+    redactor: Redactor
+    say: Callable[[str], None]
+
+    def seal(
+        self, notebook: dict[str, Any] | None, cells: list[CellProof], ending: Ending
+    ) -> Result:
+        problems = list(ending.problems)
+        (self.folder / RESERVE).unlink(missing_ok=True)
+        result = build_result(self.folder, cells, ending)
+
+        def attempt(noun: str, write: Callable[[], object]) -> None:
+            try:
+                write()
+            except OSError as error:
+                problems.append(f"{noun} could not be written: {error.strerror or error}")
+
+        # Before the page, which costs most room: the record alone must find its place.
+        attempt(RESULT, lambda: write_result(self.folder, result, self.redactor))
+        if notebook is not None:
+            kept = kept_notebook(notebook, self.redactor)
+            attempt("executed.ipynb", lambda: self._notebook(kept))
+            attempt("executed.html", lambda: self._page(kept, result))
+        attempt("the redacted files", self._redact)
+        if len(problems) > len(ending.problems):
+            result = build_result(self.folder, cells, Ending(ending.aborted, tuple(problems)))
+            attempt(RESULT, lambda: write_result(self.folder, result, self.redactor))
+        notes = () if notebook is not None else ("executed.ipynb: none, no kernel was started",)
+        try:
+            write_manifest(self.folder, notes)
+        except OSError as error:
+            self.say(f"manifest.json could not be written: {error}")
+            reasons = [*result.reasons, "the run's record is not whole"]
+            worse = result.verdict if result.verdict.exit_status else Verdict.UNKNOWN
+            result = result.model_copy(update={"verdict": worse, "reasons": reasons})
+        return result
+
+    def _notebook(self, kept: dict[str, Any]) -> None:
+        write_text(self.folder / "executed.ipynb", notebook_text(kept))
+
+    def _page(self, kept: dict[str, Any], result: Result) -> None:
+        from chronos_ops.evidence.html import page  # nbconvert: seconds
+
+        write_text(self.folder / "executed.html", self.redactor.text(page(kept, result)))
+
+    def _redact(self) -> None:
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                self.redactor.file(path)
+
+
+def seal_unfinished(target_folder: Path, say: Callable[[str], None]) -> list[str]:
+    """End what a killed process left: remove its resources, write its result (failure 24).
+
+    The caller holds the target's lock. A run whose teardown fails is tried again next time.
+    """
+    sealed: list[str] = []
+    for start in sorted(target_folder.glob(f"*/{PARAMETERS}")):
+        folder = start.parent
+        if (folder / RESULT).exists():
+            continue
+        say(f"{folder.name} was killed before its end: tearing it down")
+        tear_down(folder, FileJournal(folder), say)
+        ending = Ending(aborted="its process was killed")
+        kept = read_json(folder / "executed.ipynb")
+        cells = [proof_of(cell) for cell in _code(kept)] if isinstance(kept, dict) else []
+        result = build_result(folder, cells, ending)
+        if any(reason.startswith("not proven to be removed") for reason in result.reasons):
+            continue
+        write_result(folder, result, Redactor())
+        (folder / RESERVE).unlink(missing_ok=True)
+        write_manifest(folder, ("sealed by a later run: its own process was killed",))
+        sealed.append(folder.name)
+    return sealed
