@@ -98,6 +98,12 @@ def hba_block(settings: Settings) -> str:
     return "\n".join([*lines, END]) + "\n"
 
 
+def block_of(text: str) -> str:
+    """Our block in a pg_hba.conf; empty: it has none."""
+    start, end = text.find(BEGIN), text.find(END)
+    return text[start : end + len(END)] + "\n" if 0 <= start < end else ""
+
+
 def with_block(text: str, block: str) -> str:
     """`text` with our block in place of the former one, or at its end."""
     start, end = text.find(BEGIN), text.find(END)

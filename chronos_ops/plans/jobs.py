@@ -19,7 +19,7 @@ PREFIX = "chronos-backup-"
 JOB = "/usr/local/lib/chronos/backup-job"
 STATE = "/var/lib/chronos-backup"
 KEPT = "chronos_etc"  # in the data directory: a copy of /etc/postgresql/<version>/<cluster>
-_UNITS = "/etc/systemd/system"
+UNITS = "/etc/systemd/system"
 _QUEUE_SECONDS = 50 * 60  # a differential waits so long; the next one is due after an hour
 _RELOAD = RunCommand(argv=("systemctl", "daemon-reload"))
 
@@ -62,7 +62,7 @@ def schedules(settings: Settings) -> list[Schedule]:
 
 def job_facts(settings: Settings) -> dict[str, Fact[Any]]:
     """The job's files as they are, and jobs of another hand."""
-    paths = [JOB, *(f"{_UNITS}/{s.service}" for s in schedules(settings))]
+    paths = [JOB, *(f"{UNITS}/{s.service}" for s in schedules(settings))]
     return {
         "clusters": postgres.CLUSTERS,
         "texts": texts(*paths),
@@ -89,7 +89,7 @@ def plan_jobs(settings: Settings, values: dict[str, Any]) -> Plan:
         )
     }
     for schedule in schedules(settings):
-        wanted[f"{_UNITS}/{schedule.service}"] = render(
+        wanted[f"{UNITS}/{schedule.service}"] = render(
             "backup.service.j2",
             title=schedule.title,
             postgres_unit=cluster.unit,
@@ -125,7 +125,7 @@ def _file(path: str, text: str, current: str | None) -> Change | None:
         if current is None
         else WriteFile(path=path, content=current, mode=mode)
     )
-    is_unit = path.startswith(_UNITS)
+    is_unit = path.startswith(UNITS)
     reload: tuple[Deed, ...] = (_RELOAD,) if is_unit else ()
     name = path.rpartition("/")[2]
     return Change(
@@ -190,7 +190,7 @@ def timer_facts(settings: Settings) -> dict[str, Fact[Any]]:
     """The timers as they are."""
     wanted = schedules(settings)
     return {
-        "texts": texts(*(f"{_UNITS}/{s.timer}" for s in wanted), name="timer_texts"),
+        "texts": texts(*(f"{UNITS}/{s.timer}" for s in wanted), name="timer_texts"),
         "units": units(*(s.timer for s in wanted)),
         "foreign": cron.jobs("pgbackrest"),
     }
@@ -212,7 +212,7 @@ def plan_timers(settings: Settings, values: dict[str, Any]) -> Plan:
 
 
 def _timer(schedule: Schedule, values: dict[str, Any]) -> Change | None:
-    path = f"{_UNITS}/{schedule.timer}"
+    path = f"{UNITS}/{schedule.timer}"
     text = render(
         "backup.timer.j2",
         title=schedule.title,
