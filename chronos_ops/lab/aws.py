@@ -86,19 +86,9 @@ def emulator_command(
     leaf = authority.issue("server", names, lab.folder)
     argv = [
         str(_emulator_python()),
-        *("-m", "hypercorn", "chronos_ops.lab.emulator.app:app"),
+        *("-m", "chronos_ops.lab.emulator"),
         *("--bind", f"{gateway}:{port}"),
         *("--certfile", str(leaf.chain), "--keyfile", str(leaf.key)),
-        *(
-            "--workers",
-            "0",
-            "--keep-alive",
-            "75",
-            "--graceful-timeout",
-            "3",
-            "--log-level",
-            "WARNING",
-        ),
     ]
     return argv, _environment(lab, daemon_socket)
 

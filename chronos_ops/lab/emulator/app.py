@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack import app as ministack
+from ministack.core import persistence
 
 from chronos_ops.lab.emulator import accounts, gate, lightsail
 from chronos_ops.lab.emulator.hosts import Hosts
@@ -102,11 +103,14 @@ def _with_start_up(send: Send) -> Send:
 
 async def _save_now_and_then() -> None:
     """ministack saves at a clean stop only: a killed lab must not forget its IAM users."""
-    from ministack.core import persistence
-
     while True:
-        await asyncio.to_thread(persistence.save_all, ministack._build_persistence_save_dict())
+        await asyncio.to_thread(save_everything)
         await asyncio.sleep(_SAVE_EVERY_SECONDS)
+
+
+def save_everything() -> None:
+    """Write what ministack's services hold; objects and Lightsail's records are on disk already."""
+    persistence.save_all(ministack._build_persistence_save_dict())
 
 
 async def _whole_body(receive: Receive) -> bytes:

@@ -88,13 +88,14 @@ def authorise(
     key, _date, region, scoped = found.groups()
     if scoped != service or region != default_region:
         wanted = f"{service} in {default_region}"
-        raise Denied("SignatureDoesNotMatch", f"Credential should be scoped to {wanted}")
+        raise Denied("InvalidSignatureException", f"Credential should be scoped to {wanted}")
     _pin(request, key, region)
     failure = iam_evaluator.enforce(
         key, f"{service}:{action}", service, region, resource_arn, service_context=context
     )
     if isinstance(failure, iam_evaluator.AuthError):
-        raise Denied(failure.code, failure.message)
+        wrong = failure.code == "SignatureDoesNotMatch"  # services that speak JSON say it so:
+        raise Denied("InvalidSignatureException" if wrong else failure.code, failure.message)
     if failure is not None:
         who = getattr(failure, "principal_arn", "")
         explicit = "with an explicit deny" if failure.decision == "Deny" else "(no policy allows)"
