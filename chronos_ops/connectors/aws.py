@@ -137,14 +137,11 @@ class Aws:
     # -- secrets (SSM Parameter Store, SecureString)
 
     def ask_secret_exists(self, name: str) -> bool:
-        """Whether a parameter of that name is there; its value is not fetched."""
+        """Whether a parameter of that name is there; its value stays sealed."""
         question = AwsQuestion(
-            "ssm",
-            "describe_parameters",
-            {"ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [name]}]},
-            paginate=True,
+            "ssm", "get_parameter", {"Name": name}, absent=("ParameterNotFound",)
         )
-        return any(found["Name"] == name for found in self.ask(question)["Parameters"])
+        return self.ask(question) is not None
 
     def get_secret(self, name: str) -> Secret:
         """The secret's value. Raises UsageError if there is none, or it is stored in the clear."""

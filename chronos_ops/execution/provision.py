@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,6 +103,7 @@ def provision(
     (key, name), ChronosError (Lightsail failed, first boot failed), TransportError (deadline).
     """
     path = Path(key_file)
+    journal = journal or aws.journal
     public = path.with_name(path.name + ".pub").read_text(encoding="ascii")
     request = request_instance(settings, name, run_id, public, user_data)
     if _instance(aws, name) is not None:
@@ -113,10 +115,15 @@ def provision(
     instance = _create(aws, request)
     aws.call("lightsail", "put_instance_public_ports", **request.close_firewall())
     on_event(f"{name} has {instance.address}; waiting for its host keys")
-    keys = _until(f"Lightsail has the host keys of {name}", KEYS_SECONDS, lambda: _keys(aws, name))
+    keys = _until(
+        aws.journal,
+        f"Lightsail has the host keys of {name}",
+        KEYS_SECONDS,
+        lambda: _keys(aws, name),
+    )
     address = SshAddress(instance.address, 22, instance.user, str(path), keys)
     on_event(f"waiting for SSH on {instance.address}")
-    with Ssh(_answering(address), journal) as ssh:
+    with Ssh(_answering(address, journal), journal) as ssh:
         on_event(f"waiting for the first boot of {name}")
         _wait_first_boot(ssh, name)
         ssh.run(
@@ -152,8 +159,15 @@ def destroy(aws: Aws, name: str, run_id: str) -> None:
                 f"the instance {name} was not made by run {run_id!r}",
                 f"{RUN_TAG}={instance.run_id or '(no tag)'}",
             )
-        _until(f"{name} accepts its deletion", DELETE_SECONDS, lambda: _delete(aws, name))
-        _until(f"{name} is gone", DELETE_SECONDS, lambda: _instance(aws, name) is None or None)
+        _until(
+            aws.journal, f"{name} accepts its deletion", DELETE_SECONDS, lambda: _delete(aws, name)
+        )
+        _until(
+            aws.journal,
+            f"{name} is gone",
+            DELETE_SECONDS,
+            lambda: _instance(aws, name) is None or None,
+        )
     _gone_ok(aws, "delete_key_pair", keyPairName=key_pair_name(name, run_id))
 
 
@@ -177,11 +191,17 @@ def _create(aws: Aws, request: InstanceRequest) -> lightsail.Instance:
     operations = aws.call("lightsail", operation, **arguments)["operations"]
     for started in operations:
         _until(
+            aws.journal,
             f"Lightsail has made {request.name}",
             CREATE_SECONDS,
             partial(_finished, aws, started["id"]),
         )
-    return _until(f"{request.name} is running", CREATE_SECONDS, lambda: _running(aws, request.name))
+    return _until(
+        aws.journal,
+        f"{request.name} is running",
+        CREATE_SECONDS,
+        lambda: _running(aws, request.name),
+    )
 
 
 def _finished(aws: Aws, operation_id: str) -> bool | None:
@@ -234,7 +254,7 @@ def _gone_ok(aws: Aws, operation: str, **arguments: str) -> None:
             raise
 
 
-def _answering(address: SshAddress) -> SshAddress:
+def _answering(address: SshAddress, journal: Journal | None) -> SshAddress:
     """The address, once SSH lets us in with the pinned key."""
     last: list[TransportError] = []
 
@@ -247,7 +267,7 @@ def _answering(address: SshAddress) -> SshAddress:
             return None
 
     try:
-        _until(f"SSH answers on {address.host}", SSH_SECONDS, opened)
+        _until(journal, f"SSH answers on {address.host}", SSH_SECONDS, opened)
     except TransportError as error:
         raise TransportError(error.noun, last[-1] if last else None) from None
     return address
@@ -274,7 +294,7 @@ def _wait_first_boot(ssh: Ssh, name: str) -> None:
         answer = ssh.run(["sh", "-c", _BOOT_SCRIPT], sudo=True, accept=(0, 75))
         return answer.stdout if answer.exit_code == 0 else None
 
-    text = _until(f"the first boot of {name} is done", FIRST_BOOT_SECONDS, finished)
+    text = _until(ssh.journal, f"the first boot of {name} is done", FIRST_BOOT_SECONDS, finished)
     try:
         errors = json.loads(text).get("v1", {}).get("errors", [])
     except ValueError:
@@ -287,8 +307,13 @@ def _wait_first_boot(ssh: Ssh, name: str) -> None:
         )
 
 
-def _until(noun: str, seconds: float, look: Callable[[], T | None]) -> T:
+def _until(journal: Journal | None, noun: str, seconds: float, look: Callable[[], T | None]) -> T:
     """What `look` finds, asked until it is not None. Raises TransportError at the deadline."""
+    with journal.interval("wait", noun) if journal else nullcontext():
+        return _asked_until(noun, seconds, look)
+
+
+def _asked_until(noun: str, seconds: float, look: Callable[[], T | None]) -> T:
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_delay(seconds),
         wait=tenacity.wait_exponential(multiplier=0.1, max=3),

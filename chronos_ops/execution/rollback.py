@@ -67,7 +67,7 @@ def rollback(folder: Path, journal: Journal) -> list[str]:
     if not pending:
         return []
     settings = run_settings(folder)
-    aws = Aws(settings.aws)
+    aws = Aws(settings.aws, journal)
     ssh: Ssh | None = None
     if any(isinstance(deed, RunSql) or not _is_removal(deed) for _, u in pending for deed in u):
         ssh = Ssh(declared_host(settings, aws), journal)

@@ -286,11 +286,14 @@ def test_a_secret_is_not_overwritten_unless_asked(aws: Aws, service: Service) ->
     assert sent == {"Name": "/chronos/x", "Value": "v", "Type": "SecureString", "Overwrite": True}
 
 
-def test_whether_a_secret_exists_is_asked_without_its_value(aws: Aws, service: Service) -> None:
-    service.answers["DescribeParameters"] = [(200, {"Parameters": [{"Name": "/chronos/x"}]})]
+def test_whether_a_secret_exists_is_asked_without_unsealing_it(aws: Aws, service: Service) -> None:
+    service.answers["GetParameter"] = [
+        (200, _parameter("SecureString")),
+        (400, {"__type": "ParameterNotFound", "message": ""}),
+    ]
     assert aws.ask_secret_exists("/chronos/x")
-    assert not aws.ask_secret_exists("/chronos")
-    assert "GetParameter" not in service.operations()
+    assert not aws.ask_secret_exists("/chronos/x")
+    assert [sent for name, sent, _ in service.asked[1:]] == [{"Name": "/chronos/x"}] * 2
 
 
 def _parameter(kind: str) -> dict[str, Any]:

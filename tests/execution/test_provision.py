@@ -23,6 +23,7 @@ class FakeAws:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failure = ""
         self.busy = 0
+        self.journal = None
 
     def add(self, name: str, run_id: str = "", age_hours: float = 0) -> None:
         self.instances[name] = {
