@@ -322,3 +322,23 @@ def _config_files(context: Context) -> Finding:
         "(systemctl start chronos-backup-diff.service takes one now)",
         requirement="B3",
     )
+
+
+# -- point-in-time recovery
+
+
+def pitr_proof(context: Context) -> Outcome:
+    """Restore to a moment on a scratch host: the transaction before is there, that after is not."""
+    if not getattr(context.parameters, "pitr_test", True):
+        skipped = Finding(
+            id="backup.pitr",
+            status=Status.NOT_APPLICABLE,
+            title="Point-in-time recovery is proven from both sides",
+            observed="switched off for this run (pitr_test = False): nothing is proven",
+            expected="a restore to a moment between two transactions",
+            requirement="B5",
+        )
+        return Outcome(summary="Not tested: `pitr_test = False`.", findings=[skipped])
+    from chronos_ops.drill.pitr import prove_pitr
+
+    return prove_pitr(context)

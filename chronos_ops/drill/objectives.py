@@ -45,6 +45,10 @@ class PhaseClock:
         self.phases.append(phase)
         return phase
 
+    def now_monotonic(self) -> float:
+        """Now, on this clock."""
+        return self._clock()
+
     @property
     def elapsed(self) -> float:
         """Seconds from the fault to the end of the last closed phase."""
@@ -196,9 +200,11 @@ def judge_objectives(found: Achieved, objectives: Objectives, bound: float | Non
     return findings
 
 
-def arithmetic(settings: Settings, found: Achieved, push_seconds: float) -> list[dict[str, Any]]:
+def arithmetic(
+    settings: Settings, objectives: Objectives, found: Achieved, push_seconds: float
+) -> list[dict[str, Any]]:
     """Beside the measurement: what no drill measures, and what the worst would be."""
-    drill, objectives = settings.drill, settings.objectives
+    drill = settings.drill
     measured = found.recovery_time_seconds
     whole = (
         None

@@ -11,6 +11,7 @@ DATABASE = "chronos_drill"
 AWKWARD_DATABASE = 'Chronos "Archiv" Ünïcode 2'
 COMMITS = "chronos_drill.commits"  # the outside writer's table: the only one that moves
 ORDERS = "shop.orders"  # what `table_dropped` drops
+BY_REGION = "shop.by_region"  # a materialized view over it: dropped with it
 EXTENSIONS = ("pg_trgm", "btree_gist")  # contrib: in PostgreSQL's own package
 
 _WIDE_ROW_BYTES = 1100
@@ -40,6 +41,8 @@ CREATE TABLE chronos_drill.commits (
 CREATE TABLE chronos_drill.first_writes (at timestamptz NOT NULL DEFAULT clock_timestamp());
 GRANT USAGE ON SCHEMA chronos_drill TO {quoted(role)};
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA chronos_drill TO {quoted(role)};
+GRANT USAGE ON SCHEMA shop TO {quoted(role)};
+GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {quoted(role)};
 """
 
 

@@ -1,0 +1,198 @@
+"""The way back, the same in every scenario: drill host, restore, recovery, first write, proof."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from chronos_ops.connectors.postgres import Postgres
+from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill import integrity
+from chronos_ops.drill.primary import operator_password, outside
+from chronos_ops.drill.restore import provision_drill_host, recover, restore
+from chronos_ops.drill.state import Drill
+from chronos_ops.execution.context import Context
+from chronos_ops.facts.postgres import IDENTITY
+from chronos_ops.facts.system import CORES
+from chronos_ops.model.errors import ChronosError
+from chronos_ops.model.finding import Finding, judge
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.settings import Settings
+from chronos_ops.model.timing import Phase
+from chronos_ops.model.wal import Lsn
+
+_HARMLESS = """
+SELECT current_setting('archive_mode') AS archive_mode,
+       current_setting('max_logical_replication_workers') AS logical_workers,
+       current_setting('primary_conninfo') AS primary_conninfo,
+       current_setting('shared_preload_libraries') AS preloaded,
+       (SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type ~* '(logical|cron|timescale|scheduler)'
+          AND backend_type <> 'logical replication launcher') AS schedulers
+"""
+_TIMERS = "systemctl list-timers --all --no-legend | grep -c -i pgbackrest || :"
+
+
+def make_host(context: Context, drill: Drill, settings: Settings) -> Outcome:
+    """A host with what a restore needs, and closed to all but the operators."""
+    host = provision_drill_host(context, settings, "restored")
+    drill.keep("host", host)
+    phase = drill.clock.close("provision")
+    made = host.provisioned
+    source = (
+        f"from {made.source}"
+        if context.settings.drill.from_snapshot
+        else f"from the bare image {made.source}, packages installed from the release's mirror"
+    )
+    return Outcome(
+        summary=f"`{made.name}` ({made.bundle}, {made.zone}) {source}, in {phase.seconds:.1f} s. "
+        f"PostgreSQL {host.major}; the repository holds "
+        f"{len(host.reach.backups)} backup sets, newest WAL segment {host.reach.newest_segment}.",
+        phases=[phase],
+        measures={"provision_source": source, "machine_id": made.machine_id},
+    )
+
+
+def restore_files(context: Context, drill: Drill, after: Lsn | None = None) -> Outcome:
+    """Copy the files of the backup set back, and supply the configuration."""
+    backup = restore(context, drill.host, drill.target, after=after)
+    drill.keep("backup", backup)
+    phase = drill.clock.close("restore")
+    rate = backup.size / max(phase.seconds, 0.001) / 1e6
+    return Outcome(
+        summary=f"Backup set `{backup.label}` ({backup.size / 1e6:.0f} MB) restored in "
+        f"{phase.seconds:.1f} s ({rate:.0f} MB/s); recovery target: {drill.target}.",
+        phases=[phase],
+        measures={"restored_bytes": backup.size, "backup_set": backup.label},
+    )
+
+
+def replay(context: Context, drill: Drill) -> Outcome:
+    """Start, replay WAL, promote; judged by the server itself."""
+    recovery = recover(context, drill.host, drill.target)
+    drill.keep("recovery", recovery)
+    clock = drill.clock
+    now = clock.now_monotonic()
+    phases = [clock.close("recovery", now - recovery.promote_seconds), clock.close("promote", now)]
+    here = context.ask(IDENTITY, drill.host.ssh)
+    promoted = judge(
+        "drill.recovery.promoted",
+        "the restored cluster is the same one, promoted on a new timeline",
+        passed=not here.in_recovery and here.system_identifier == drill.host.repository_system_id,
+        observed=f"in recovery: {here.in_recovery}, system identifier {here.system_identifier}, "
+        f"timeline {here.timeline}",
+        expected=f"not in recovery, {drill.host.repository_system_id}",
+        requirement="D4",
+    )
+    last = recovery.last_commit_at or "none after the backup"
+    return Outcome(
+        summary=f"WAL replayed to {recovery.redo_end or 'the end of the backup'} "
+        f"(last commit: {last}), promoted.",
+        phases=phases,
+        findings=[promoted, *harmless(drill.host.ssh)],
+        text=_tail(recovery.log),
+    )
+
+
+def harmless(ssh: Ssh) -> list[Finding]:
+    """The restored copy archives nowhere, replicates and schedules nothing (D4, failures 12)."""
+    row = ssh.sql_rows(_HARMLESS)[0]
+    timers = ssh.run(["sh", "-c", _TIMERS]).stdout.strip()
+    seen = {**row, "backup timers": timers}
+    return [
+        judge(
+            "drill.host.harmless",
+            "the restored copy archives nowhere, replicates nothing, schedules nothing",
+            passed=row["archive_mode"] == "off"
+            and row["logical_workers"] == "0"
+            and not row["primary_conninfo"]
+            and row["schedulers"] == 0
+            and timers == "0",
+            observed=", ".join(f"{name}: {value or 'none'}" for name, value in seen.items()),
+            expected="archive_mode off, 0 logical workers, no primary, 0 schedulers, 0 timers",
+            hint="stop this host now: it may write into the live repository",
+            requirement="D4",
+        )
+    ]
+
+
+def write_first(context: Context, drill: Drill, database: str, sql: str) -> Outcome:
+    """A commit from outside, over TLS, as an application."""
+    settings = drill.host.settings
+    address = outside(drill.host.provisioned.address, settings, database)
+    postgres = Postgres(address, operator_password(context, settings), context.journal)
+    try:
+        postgres.execute(sql)
+    finally:
+        postgres.close()
+    phase = drill.clock.close("first_write")
+    return Outcome(
+        summary=f"The first write from outside was committed {drill.clock.elapsed:.1f} s after "
+        "the fault.",
+        phases=[phase],
+    )
+
+
+Check = Callable[[], list[Finding]]
+
+
+def run_checks(checks: dict[str, Check]) -> list[Finding]:
+    """All checks at once; one that breaks is a finding with status error, never a pass."""
+
+    def guarded(item: tuple[str, Check]) -> list[Finding]:
+        name, check = item
+        try:
+            return check()
+        except ChronosError as error:
+            return [integrity.broken(f"drill.integrity.{name}", f"check {name}", error)]
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return [finding for found in pool.map(guarded, checks.items()) for finding in found]
+
+
+def integrity_checks(
+    context: Context, drill: Drill, database: str, query: str, moving: tuple[str, ...] = ()
+) -> dict[str, Check]:
+    """What is proven of every restored database (D5)."""
+    host = drill.host
+
+    def rows() -> list[Finding]:
+        found = drill.digests_after = integrity.read_all(host.ssh)
+        findings = [
+            integrity.judge_rows_read(found),
+            integrity.judge_sequences(found),
+            integrity.judge_unlogged(found),
+        ]
+        if drill.digests_before:
+            findings.append(integrity.judge_digests(drill.digests_before, found, moving=moving))
+        return findings
+
+    def amcheck() -> list[Finding]:
+        jobs = context.ask(CORES, host.ssh)
+        return [integrity.check_amcheck(host.ssh, host.bin_dir, jobs)]
+
+    def application() -> list[Finding]:
+        return [integrity.check_application(host.ssh, database, query, drill.rows_before)]
+
+    return {
+        "rows-read": rows,
+        "amcheck": amcheck,
+        "application": application,
+        "collations": lambda: [integrity.check_collations(host.ssh)],
+    }
+
+
+def verified(drill: Drill, findings: list[Finding]) -> tuple[list[Finding], Phase]:
+    """Page checksums last (everything has been read now), then the phase is over."""
+    findings = [*findings, integrity.check_page_checksums(drill.host.ssh)]
+    return findings, drill.clock.close("verify")
+
+
+def table(findings: list[Finding]) -> list[dict[str, Any]]:
+    """Findings as a table."""
+    return [
+        {"check": f.title, "status": str(f.status), "observed": f.observed[:160]} for f in findings
+    ]
+
+
+def _tail(log: str, lines: int = 12) -> str:
+    return "\n".join(log.strip().splitlines()[-lines:])
