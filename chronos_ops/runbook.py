@@ -2,7 +2,7 @@
 
     run = Runbook.open("disaster_recovery", globals())   # the setup cell
     run.stage("s3-bucket", backup.BUCKET)                # ask, plan, show, agree, apply, ask again
-    run.step("strike", drill.strike)                     # function(context) -> Outcome
+    run.step("detect", run.drill.detect)                 # function(context) -> Outcome
     run.chart("waterfall", report.waterfall)             # function(result) -> SVG
     run.teardown()                                       # tag `always`
     run.verdict()                                        # tag `verdict`, the last cell
@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chronos_ops.evidence.cells import code_cells
 from chronos_ops.evidence.folder import (
@@ -70,6 +71,9 @@ from chronos_ops.runbook_opening import (
 )
 from chronos_ops.runbook_output import Display, interactive, read_line, redact_outputs
 from chronos_ops.runbook_stage import carry_out, known_after_apply, make_plan, show
+
+if TYPE_CHECKING:
+    from chronos_ops.drill.session import DrillSession
 
 Step = Callable[[Context], Outcome]
 _STEPPED = "executed.ipynb, executed.html: none; stepped through in JupyterLab, which keeps them"
@@ -167,6 +171,13 @@ class Runbook:
             ],
         )
         self._record(Display(), "setup", "setup", started, "ok", outcome)
+
+    @cached_property
+    def drill(self) -> "DrillSession":
+        """The steps of a disaster drill (`run.step("detect", run.drill.detect)`)."""
+        from chronos_ops.drill.session import DrillSession
+
+        return DrillSession()
 
     @property
     def planning(self) -> bool:

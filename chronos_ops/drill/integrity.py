@@ -113,7 +113,7 @@ def judge_sequences(found: dict[str, DatabaseDigest]) -> Finding:
     behind = [text for d in found.values() for text in d.sequences_behind]
     count = sum(d.sequences for d in found.values())
     if not count:
-        return _not_applicable("drill.integrity.sequences", "sequences", "no column has one")
+        return not_applicable("drill.integrity.sequences", "sequences", "no column has one")
     return judge(
         "drill.integrity.sequences",
         "every sequence is ahead of the column that it feeds",
@@ -133,7 +133,7 @@ def judge_unlogged(found: dict[str, DatabaseDigest]) -> Finding:
         if table.unlogged
     }
     if not unlogged:
-        return _not_applicable("drill.integrity.unlogged", "unlogged tables are empty", "none here")
+        return not_applicable("drill.integrity.unlogged", "unlogged tables are empty", "none here")
     full = [f"{name} has {rows} rows" for name, rows in unlogged.items() if rows]
     return judge(
         "drill.integrity.unlogged",
@@ -233,7 +233,7 @@ def check_page_checksums(ssh: Ssh) -> Finding:
         " sum(checksum_failures)::bigint AS failures FROM pg_stat_database"
     )
     if rows[0]["enabled"] != "on":
-        return _not_applicable(
+        return not_applicable(
             "drill.integrity.page-checksums", "no page checksum failed", "data_checksums is off"
         )
     failures = rows[0]["failures"]
@@ -271,7 +271,7 @@ def check_application(ssh: Ssh, database: str, sql: str, expected: object = None
     """An application's query answers (and, where that is known, as it did before)."""
     title = "an application query answers"
     if not sql:
-        return _not_applicable("drill.integrity.application", title, "no query is declared")
+        return not_applicable("drill.integrity.application", title, "no query is declared")
     try:
         rows: object = ssh.sql_rows(sql, conninfo(database))
     except CommandFailed as error:
@@ -300,7 +300,8 @@ def broken(identifier: str, title: str, error: ChronosError) -> Finding:
     )
 
 
-def _not_applicable(identifier: str, title: str, why: str) -> Finding:
+def not_applicable(identifier: str, title: str, why: str) -> Finding:
+    """The finding of a check that has no object here."""
     return Finding(
         id=identifier,
         status=Status.NOT_APPLICABLE,

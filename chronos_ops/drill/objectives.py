@@ -45,6 +45,10 @@ class PhaseClock:
         self.phases.append(phase)
         return phase
 
+    def skip(self) -> None:
+        """Time up to now is the drill's own and no recovery's: the next phase begins now."""
+        self._last = self._clock()
+
     def now_monotonic(self) -> float:
         """Now, on this clock."""
         return self._clock()

@@ -1,6 +1,7 @@
 """What a drill knows from one step to the next."""
 
 from dataclasses import dataclass, field
+from threading import Thread
 
 from chronos_ops.drill.faults import Dropped, Struck
 from chronos_ops.drill.integrity import DatabaseDigest
@@ -42,73 +43,80 @@ class Drill:
         """Whether the step that makes it was run."""
         return name in self._parts
 
-    def _part(self, name: str, step: str) -> object:
+    def part(self, name: str, step: str = "inject-fault") -> object:
+        """What a step made. Raises UsageError naming the step if it was not run."""
         if name not in self._parts:
             raise UsageError(f"the step `{step}` was not run yet", hint="run the cells in order")
         return self._parts[name]
 
     @property
     def primary(self) -> Primary:
-        part = self._part("primary", "provision-primary")
+        part = self.part("primary", "provision-primary")
         assert isinstance(part, Primary)
         return part
 
     @property
     def writer(self) -> Writer:
-        part = self._part("writer", "start-writer")
+        part = self.part("writer", "start-writer")
         assert isinstance(part, Writer)
         return part
 
     @property
     def probe(self) -> Probe:
-        part = self._part("probe", "start-writer")
+        part = self.part("probe", "start-writer")
         assert isinstance(part, Probe)
         return part
 
     @property
     def struck(self) -> Struck:
-        part = self._part("struck", "inject-fault")
+        part = self.part("struck", "inject-fault")
         assert isinstance(part, Struck)
         return part
 
     @property
     def dropped(self) -> Dropped:
-        part = self._part("dropped", "inject-fault")
+        part = self.part("dropped", "inject-fault")
         assert isinstance(part, Dropped)
         return part
 
     @property
+    def deletion(self) -> Thread:
+        part = self.part("deletion")
+        assert isinstance(part, Thread)
+        return part
+
+    @property
     def clock(self) -> PhaseClock:
-        part = self._part("clock", "inject-fault")
+        part = self.part("clock", "inject-fault")
         assert isinstance(part, PhaseClock)
         return part
 
     @property
     def host(self) -> DrillHost:
-        part = self._part("host", "provision-drill-host")
+        part = self.part("host", "provision-drill-host")
         assert isinstance(part, DrillHost)
         return part
 
     @property
     def backup(self) -> BackupSet:
-        part = self._part("backup", "restore")
+        part = self.part("backup", "restore")
         assert isinstance(part, BackupSet)
         return part
 
     @property
     def recovery(self) -> Recovery:
-        part = self._part("recovery", "recover")
+        part = self.part("recovery", "recover")
         assert isinstance(part, Recovery)
         return part
 
     @property
     def record(self) -> CommitRecord:
-        part = self._part("record", "verify")
+        part = self.part("record", "verify")
         assert isinstance(part, CommitRecord)
         return part
 
     @property
     def loss(self) -> Loss:
-        part = self._part("loss", "account-for-commits")
+        part = self.part("loss", "account-for-commits")
         assert isinstance(part, Loss)
         return part

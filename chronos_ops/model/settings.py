@@ -113,6 +113,8 @@ class Drill(_Strict):
     reap_after_hours: float = 12
     operator_response_seconds: float = 900  # declared, never measured by a drill (D6)
     alarm_worst_latency_seconds: float = 900
+    application_database: str = "postgres"  # where the application's query is asked
+    application_query: str = ""  # one SELECT that must answer after a restore (D5)
     work_dir: str | None = None
 
 

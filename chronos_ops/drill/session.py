@@ -1,0 +1,132 @@
+"""What the runbook's cells call: one method a step, each handed to the scenario (D8)."""
+
+from chronos_ops.drill import hosts, pitr, scenario, steady
+from chronos_ops.drill.scenario import Scenario
+from chronos_ops.drill.state import Drill
+from chronos_ops.drill.steady import SteadyState
+from chronos_ops.drill.synthetic import parameters
+from chronos_ops.drill.target import parse_target
+from chronos_ops.execution.context import Context
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.timing import utc_now
+
+
+class DrillSession:
+    """`run.drill`. What a teardown needs is in the journal; the rest lives with the kernel."""
+
+    def __init__(self) -> None:
+        self.drill = Drill()
+        self._before: SteadyState | None = None
+        self._scenario: Scenario | None = None
+
+    def _of(self, context: Context) -> Scenario:
+        if self._scenario is None:
+            self._scenario = scenario.find(parameters(context).scenario)
+        return self._scenario
+
+    # -- steps, in the order of the runbook
+
+    def check_target(self, context: Context) -> Outcome:
+        """Refuse an unknown scenario or an impossible target before anything is touched."""
+        found = self._of(context)
+        asked = parse_target(parameters(context).recovery_target, utc_now())
+        return found.check_target(context, self.drill, asked)
+
+    def steady_state_before(self, context: Context) -> Outcome:
+        """Look at the target's steady state, and for forgotten drill hosts."""
+        self._before = steady.look(context)
+        findings = [
+            steady.judge_steady(self._before, None, "before"),
+            steady.judge_leftovers(context, own=False),
+        ]
+        return Outcome(
+            summary=f"{self._before.cluster}, timeline {self._before.timeline}.", findings=findings
+        )
+
+    def provision_primary(self, context: Context) -> Outcome:
+        """Make the host that will be lost, with PostgreSQL on it."""
+        return self._of(context).provision_primary(context, self.drill)
+
+    def set_up_backups(self, context: Context) -> Outcome:
+        """Set up its backups by the backup runbook's own plans, and load the sample data."""
+        return self._of(context).set_up_backups(context, self.drill)
+
+    def baseline_backup(self, context: Context) -> Outcome:
+        """Make the baseline backup."""
+        return self._of(context).baseline_backup(context, self.drill)
+
+    def start_writer(self, context: Context) -> Outcome:
+        """Start the outside writer and the outside probe."""
+        return self._of(context).start_writer(context, self.drill)
+
+    def inject_fault(self, context: Context) -> Outcome:
+        """Strike."""
+        return self._of(context).inject_fault(context, self.drill)
+
+    def detect(self, context: Context) -> Outcome:
+        """Wait until the outside probe says that the database is down."""
+        return self._of(context).detect(context, self.drill)
+
+    def provision_drill_host(self, context: Context) -> Outcome:
+        """Make a new host, closed to all but the operators, that can read the repository."""
+        return self._of(context).provision_drill_host(context, self.drill)
+
+    def restore(self, context: Context) -> Outcome:
+        """Copy the backup's files back; never over a live cluster."""
+        return self._of(context).restore(context, self.drill)
+
+    def recover(self, context: Context) -> Outcome:
+        """Replay WAL up to the recovery target, and promote."""
+        return self._of(context).recover(context, self.drill)
+
+    def first_write(self, context: Context) -> Outcome:
+        """Commit a first write from outside."""
+        return self._of(context).first_write(context, self.drill)
+
+    def verify(self, context: Context) -> Outcome:
+        """Prove the integrity of what came back."""
+        return self._of(context).verify(context, self.drill)
+
+    def account(self, context: Context) -> Outcome:
+        """Hold the acknowledged commits against the recovered ones, and the objectives."""
+        return self._of(context).account(context, self.drill)
+
+    def bring_back(self, context: Context) -> Outcome:
+        """Bring the dropped rows back and compare them."""
+        return self._of(context).bring_back(context, self.drill)
+
+    def steady_state_after(self, context: Context) -> Outcome:
+        """The target is as it was before."""
+        return self._steady(context, "after")
+
+    def stop(self, context: Context) -> Outcome:
+        """End the outside writer and probe; wait for a deletion that is under way."""
+        drill = self.drill
+        if drill.has("probe"):
+            drill.probe.stop()
+        if drill.has("writer"):
+            drill.keep("record", drill.writer.stop())
+        if drill.has("deletion"):
+            drill.deletion.join(timeout=300)
+        hosts.forget_keys(context)
+        running = [name for name in ("writer", "probe") if drill.has(name)]
+        return Outcome(summary=f"Ended: {', '.join(running) or 'nothing ran'}.")
+
+    def steady_state_teardown(self, context: Context) -> Outcome:
+        """The target is as it was before, and nothing of this run is left."""
+        outcome = self._steady(context, "after-teardown")
+        findings = [*outcome.findings, steady.judge_leftovers(context, own=True)]
+        return outcome.model_copy(update={"findings": findings})
+
+    def _steady(self, context: Context, when: str) -> Outcome:
+        seen = steady.look(context)
+        return Outcome(
+            summary=f"{seen.cluster}, timeline {seen.timeline}.",
+            findings=[steady.judge_steady(seen, self._before, when)],
+        )
+
+    # -- the backup runbook's
+
+    def prove_pitr(self, context: Context) -> Outcome:
+        """Prove PITR of the target's own backups from both sides, on a scratch host (B5)."""
+        return pitr.prove_pitr(context)
