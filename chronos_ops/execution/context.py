@@ -31,8 +31,9 @@ class Context:
     opened: dict[str, Ssh] = field(default_factory=dict)
 
     def host(self, address: SshAddress) -> Ssh:
-        """A connection to another host (one per address), closed with the run."""
-        key = f"{address.user}@{address.host}:{address.port}"
+        """A connection to another host, closed with the run. A new host may get the address of
+        a lost one: its pinned keys tell them apart."""
+        key = repr(address)
         if key not in self.opened:
             self.opened[key] = Ssh(address, self.journal)
         return self.opened[key]
