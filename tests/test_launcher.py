@@ -262,7 +262,7 @@ def test_the_fast_suite(suite: Path) -> None:
         "ruff|format|--check|--quiet|.|",
         "python|-m|mypy|",
         "lint-imports|--no-logo|",
-        "python|-m|pytest|-m|not lab|-k|a b|tests/model|",
+        "python|-m|pytest|-n|auto|-m|not lab|-k|a b|tests/model|",
     ]
     assert said.count(" ok ") == 5
 
