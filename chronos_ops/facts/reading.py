@@ -21,8 +21,11 @@ def whole_number(answer: ShellAnswer, noun: str) -> int:
 
 
 def json_value(answer: ShellAnswer, noun: str) -> Any:
-    """The answer as JSON. Raises UnreadableAnswer."""
+    """The answer as JSON. Raises UnreadableAnswer.
+
+    Not strict: pgBackRest quotes what it could not decrypt, control characters included.
+    """
     try:
-        return json.loads(answer.stdout)
+        return json.loads(answer.stdout, strict=False)
     except ValueError:
         raise UnreadableAnswer(f"{noun} is not JSON", answer.stdout[:200]) from None

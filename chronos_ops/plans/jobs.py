@@ -82,6 +82,7 @@ def plan_jobs(settings: Settings, values: dict[str, Any]) -> Plan:
             state=STATE,
             prefix=PREFIX,
             queue_seconds=_QUEUE_SECONDS,
+            poll_seconds=2,
             stanza=settings.backup.stanza,
             data_directory=cluster.data_directory,
             config_directory=cluster.config_directory,

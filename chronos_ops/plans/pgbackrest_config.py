@@ -20,6 +20,7 @@ CA_PATH = "/etc/pgbackrest/chronos-s3-ca.pem"
 KEPT = f"{CONFIG_PATH}.before-chronos"
 _MOST_PROCESSES = 8
 _ZST_SINCE: Version = (2, 27)
+_BLOCK_SINCE: Version = (2, 46)  # 2.45 has the option "for beta testing only"
 _MASKED = re.compile(r"^(repo\d+-(?:s3-key|s3-key-secret|cipher-pass)=).*$", re.MULTILINE)
 
 
@@ -94,7 +95,7 @@ def config_text(
         cipher_secret=backup.cipher_secret,
         storage=_storage(backup, options),
         bundle="repo-bundle" in options,
-        block="repo-block" in options,
+        block="repo-block" in options and version >= _BLOCK_SINCE,
         compress_type="zst" if modern else "gz",
         wal_compress_type="lz4" if modern else "gz",
         processes=max(1, min(cores, _MOST_PROCESSES)),

@@ -56,7 +56,7 @@ def _unreadable(found: StanzaInfo) -> list[str]:
         hint = (
             "backup.info or archive.info cannot be used: deleted, or written with another "
             "passphrase. Bring the former version of the object back, never create the stanza anew"
-            if repo.code == UNUSABLE_INFO
+            if repo.code == UNUSABLE_INFO or "load info file" in repo.message
             else "can the host reach the bucket, and is its key valid?"
         )
         refusals.append(f"repo{repo.key} cannot be read ({repo.code}: {first}): {hint}")

@@ -1,0 +1,76 @@
+"""Every fact by name, as `chronos record` and the recorded tests find it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chronos_ops.facts import (
+    backups,
+    cron,
+    iam,
+    packages,
+    pgbackrest,
+    postgres,
+    postgres_files,
+    s3,
+    secret_store,
+    system,
+    systemd,
+    verification,
+    wal_archive,
+)
+from chronos_ops.model.question import Fact
+from chronos_ops.model.settings import Settings
+
+_SETTINGS = (
+    "archive_command",
+    "archive_mode",
+    "archive_timeout",
+    "listen_addresses",
+    "password_encryption",
+    "ssl",
+    "wal_level",
+)
+_UNITS = (
+    "chronos-backup-full.service",
+    "chronos-backup-full.timer",
+    "chronos-backup-diff.timer",
+    "chronos-no-such.timer",
+)
+
+FACTS: dict[str, Callable[[Settings], Fact[Any]]] = {
+    "os_release": lambda _: system.OS_RELEASE,
+    "cores": lambda _: system.CORES,
+    "postgres_in_container": lambda _: system.POSTGRES_IN_CONTAINER,
+    "installed_packages": lambda _: packages.INSTALLED,
+    "apt_candidates": lambda _: packages.candidates(
+        "postgresql", "pgbackrest", "postgresql-17", "postgresql-15", "no-such-package"
+    ),
+    "postgres_clusters": lambda _: postgres.CLUSTERS,
+    "postgres_settings": lambda _: postgres.settings(*_SETTINGS),
+    "postgres_identity": lambda _: postgres.IDENTITY,
+    "postgres_roles": lambda _: postgres.ROLES,
+    "postgres_config_files": lambda _: postgres_files.CONFIG_FILES,
+    "postgres_archiver": lambda _: wal_archive.ARCHIVER,
+    "wal_archive": lambda s: wal_archive.archive_listing(s.backup.stanza, 1),
+    "pgbackrest_version": lambda _: pgbackrest.VERSION,
+    "pgbackrest_backup_options": lambda _: pgbackrest.BACKUP_OPTIONS,
+    "pgbackrest_config": lambda _: pgbackrest.CONFIG,
+    "backup_info": lambda s: backups.info(s.backup.stanza),
+    "verification": lambda s: verification.verification(s.backup.stanza, 1),
+    "scheduled_jobs": lambda _: cron.jobs(),
+    "systemd_units": lambda _: systemd.units(*_UNITS),
+    "bucket_location": lambda s: s3.location(s.backup.bucket),
+    "bucket_public_access_block": lambda s: s3.public_access_block(s.backup.bucket),
+    "bucket_encryption": lambda s: s3.encryption(s.backup.bucket),
+    "bucket_versioning": lambda s: s3.versioning(s.backup.bucket),
+    "bucket_lifecycle": lambda s: s3.lifecycle(s.backup.bucket),
+    "bucket_policy": lambda s: s3.policy(s.backup.bucket),
+    "stored_objects": lambda s: s3.objects(s.backup.bucket, s.backup.prefix),
+    "iam_user": lambda s: iam.user_exists(s.backup.host_iam_user),
+    "iam_access_keys": lambda s: iam.access_keys(s.backup.host_iam_user),
+    "iam_inline_policies": lambda s: iam.inline_policy_names(s.backup.host_iam_user),
+    "iam_inline_policy": lambda s: iam.inline_policy(s.backup.host_iam_user, "chronos-backup"),
+    "iam_attached_policies": lambda s: iam.attached_policies(s.backup.host_iam_user),
+    "iam_groups": lambda s: iam.groups(s.backup.host_iam_user),
+    "secrets": lambda s: secret_store.secrets(s.backup.cipher_secret, "/chronos/no-such"),
+}
