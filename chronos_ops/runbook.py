@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from chronos_ops.evidence.cells import code_cells
@@ -179,6 +180,13 @@ class Runbook:
 
         return DrillSession()
 
+    @cached_property
+    def backup(self) -> ModuleType:
+        """The steps of the backup runbook (`run.step("rights", run.backup.rights_check)`)."""
+        from chronos_ops.drill import backup_steps
+
+        return backup_steps
+
     @property
     def planning(self) -> bool:
         """True in a dry run."""
@@ -197,19 +205,33 @@ class Runbook:
             except ChronosError as error:
                 if not self._pending:
                     raise
-                return known_after_apply(stage, error)
+                return known_after_apply(stage.name, error)
             self._pending |= not plan.empty
             return show(plan)
 
         self._run(cell, "stage", work, "would_run" if self.planning else "ok")
 
     def step(self, cell: str, function: Step, *, probe: bool = False) -> None:
-        """Do one step. In a dry run it is named only, unless it is a probe (changes nothing)."""
-        if self.planning and not (probe or getattr(function, "probe", False)):
+        """Do one step. In a dry run it is named only, unless it is a probe (changes nothing).
+
+        A probe may fail there where an earlier stage has changes that were not made.
+        """
+
+        def look(context: Context) -> Outcome:
+            try:
+                return function(context)
+            except ChronosError as error:
+                if not self._pending:
+                    raise
+                return known_after_apply(cell, error)
+
+        if not self.planning:
+            self._run(cell, "step", function)
+        elif probe or getattr(function, "probe", False):
+            self._run(cell, "step", look)
+        else:
             promise = (function.__doc__ or cell).strip().splitlines()[0]
             self._run(cell, "step", lambda _: Outcome(summary=f"Would run: {promise}"), "would_run")
-        else:
-            self._run(cell, "step", function)
 
     def confirm(self, what: str) -> None:
         """Consent to what cannot be taken back. Raises Refused.

@@ -35,10 +35,10 @@ def show(plan: Plan) -> Outcome:
     return Outcome(summary=summary, text=plan_text(plan), measures=_measures(plan, 0))
 
 
-def known_after_apply(stage: Stage, error: ChronosError) -> Outcome:
-    """In a dry run: this stage's facts do not exist before an earlier stage was applied."""
+def known_after_apply(name: str, error: ChronosError) -> Outcome:
+    """In a dry run: what is asked does not exist before an earlier stage was applied."""
     return Outcome(
-        summary=f"`{stage.name}`: known after apply. An earlier stage comes first.",
+        summary=f"`{name}`: known after apply. An earlier stage comes first.",
         text=f"not known yet: {error.text()}",
     )
 
