@@ -46,14 +46,15 @@ def independent_count(drill: Drill, loss: Loss) -> Finding:
     """The same number by another way: the record's lines, counted by psql on the host (D6)."""
     promised = [c.seq for c in drill.record.acked]
     unpromised = {c.seq for c in loss.given_up}
-    asked = json.dumps([seq for seq in promised if seq not in unpromised])
+    counted = [seq for seq in promised if seq not in unpromised]
+    asked = json.dumps(counted)
     rows = drill.host.ssh.sql_rows(_MISSING.format(asked=asked), sample.DATABASE)
     missing = int(rows[0]["missing"])
     return judge(
         "drill.loss.independent-count",
         "psql on the restored host counts as many lost commits",
         passed=missing == len(loss.lost),
-        observed=f"{missing} of {len(promised)} acknowledged commits are not there",
+        observed=f"{missing} of {len(counted)} acknowledged commits are not there",
         expected=f"{len(loss.lost)}, from the writer's record",
         requirement="D6",
     )

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from chronos_ops.drill import hosts, marker
+from chronos_ops.drill.objectives import PhaseClock
+from chronos_ops.drill.recovering import harmless
 from chronos_ops.drill.restore import DrillHost, provision_drill_host, recover, restore
 from chronos_ops.drill.target import RecoveryTarget, at_time
 from chronos_ops.execution.context import Context
@@ -24,23 +26,29 @@ BEFORE, AFTER = "last before the target", "first after the target"
 
 def prove_pitr(context: Context) -> Outcome:
     """Restore the target's repository to a moment between two commits, on a scratch host."""
-    began = time.monotonic()
+    clock = PhaseClock.now()
     with ThreadPoolExecutor(max_workers=1) as pool:
         marked = pool.submit(_mark, context)  # the scratch host is made meanwhile
         host = provision_drill_host(context, context.settings, "pitr")
         target, segment = marked.result()
-    ready = time.monotonic()
+    clock.close("provision")
     backup = restore(context, host, target)
-    recover(context, host, target)
+    clock.close("restore")
+    recovery = recover(context, host, target)
+    now = clock.now_monotonic()
+    clock.close("recovery", now - recovery.promote_seconds)
+    clock.close("promote", now)
     there = marker.notes(host.ssh, context.run_id)
-    done = time.monotonic()
+    clock.close("verify")
+    harmless_seen = harmless(host.ssh)
     _destroy(context, host)
     return Outcome(
-        summary=f"Backup `{backup.label}` restored to {target.value} on a scratch host in "
-        f"{done - ready:.1f} s ({done - began:.1f} s with the host). The WAL up to {segment} "
+        summary=f"Backup `{backup.label}` restored to {target.value} on a scratch host, "
+        f"{clock.elapsed:.1f} s from the first call to the first query. The WAL up to {segment} "
         "had reached the repository. The scratch host is gone.",
-        findings=judge_sides(there),
-        measures={"pitr_seconds": round(done - ready, 3)},
+        findings=[*judge_sides(there), *harmless_seen],
+        phases=clock.phases,
+        measures={"pitr_seconds": round(clock.elapsed, 3)},
     )
 
 

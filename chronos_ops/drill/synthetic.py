@@ -188,7 +188,7 @@ class Synthetic(Scenario):
         )
         bound = recovery_point_bound(context.settings, drill.push_seconds)
         findings = [independent_count(drill, loss), *self.sides(drill, loss)]
-        findings += judge_objectives(found, objectives, bound)
+        findings += judge_objectives(found, objectives, None if self.point_in_time else bound)
         measures = {
             "commits": around_fault(drill.record, drill.recovered, drill.struck.began),
             "recovery_point_bound_seconds": round(bound, 3),

@@ -30,6 +30,12 @@ class InstanceLost(Synthetic):
             measures={"fault_at": struck.began_at.isoformat(), "fault_offset_wanted": offset},
         )
 
+    def detect(self, context: Context, drill: Drill) -> Outcome:
+        """The writer ends here: its record is of the lost host, whoever gets that address next."""
+        outcome = super().detect(context, drill)
+        drill.keep("record", drill.writer.stop())
+        return outcome
+
     def own_checks(self, drill: Drill) -> dict[str, Check]:
         host, end = drill.host, drill.recovery.redo_end
         start = drill.backup.lsn_stop
