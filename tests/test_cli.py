@@ -65,7 +65,9 @@ def tree(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "chronos_ops", tmp_path / "chronos_ops")
     for name in ("notebooks", "parameters"):
         (tmp_path / name).mkdir()
-    (tmp_path / "notebooks/disaster_recovery.ipynb").write_text(notebook("*Brings it\n back.*"))
+    (tmp_path / "notebooks/disaster_recovery.ipynb").write_text(
+        notebook("**Promise:** brings it\n back. And more.")
+    )
     (tmp_path / "notebooks/preflight.ipynb").write_text("{broken")
     (tmp_path / "parameters/lab.yaml").write_text("target: lab\nhots: {}\n")
     (tmp_path / "parameters/production.example.yaml").write_text("target: production\n")
@@ -97,7 +99,7 @@ def chronos(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_runbooks_give_their_promise(tree: Path) -> None:
     found = {runbook.name: runbook.promise for runbook in shelf.runbooks(tree)}
     assert found == {
-        "disaster_recovery": "Brings it back.",
+        "disaster_recovery": "Brings it back",
         "preflight": "(not a readable notebook)",
     }
 
@@ -278,7 +280,7 @@ def test_list(tree: Path) -> None:
     done = chronos(tree, "list")
     assert done.returncode == 0, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
-    assert "disaster_recovery  Brings it back." in lines
+    assert "disaster_recovery  Brings it back" in lines
     assert "lab  not usable: parameters/lab.yaml is not valid:" in done.stdout
     runs = lines[lines.index("Runs") + 1 :]
     assert runs == [

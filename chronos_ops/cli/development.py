@@ -33,8 +33,11 @@ def lock(context: typer.Context) -> None:
 def record(
     fact: Annotated[str, typer.Argument(metavar="FACT", help="Name of a fact.")],
     target: TargetOption,
+    case: Annotated[
+        str, typer.Option("--case", metavar="NAME", help="Name of the case; else the release's.")
+    ] = "",
 ) -> None:
     """Ask a target one fact and keep the raw answer as a test's data (tests/recorded/)."""
     from chronos_ops.execution.record import record as keep
 
-    keep(fact, target)
+    typer.echo(keep(fact, target, case=case))

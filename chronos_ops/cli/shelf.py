@@ -108,7 +108,9 @@ def _promise(path: Path) -> str:
         return "(not a readable notebook)"
     blocks = [" ".join(block.split()) for block in text.split("\n\n")]
     prose = next((block for block in blocks if block and not block.startswith("#")), "")
-    return prose.strip("*_ ")
+    plain = prose.replace("**", "").replace("`", "").strip("*_ ").removeprefix("Promise:").strip()
+    sentence = plain.split(". ")[0].rstrip(".")
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _begun(journal: Path) -> float:

@@ -28,11 +28,11 @@ def list_(
     console.print("Runbooks", style="bold")
     for runbook in shelf.runbooks():
         console.print(f"  [cyan]{runbook.name}[/]  ", end="")
-        console.print(runbook.promise, markup=False)
+        console.print(runbook.promise, markup=False, soft_wrap=True)
     console.print("Targets", style="bold")
     for name in shelf.targets():
         console.print(f"  [cyan]{name}[/]  ", end="")
-        console.print(_target_line(name), markup=False)
+        console.print(_target_line(name), markup=False, soft_wrap=True)
     if not shelf.targets():
         console.print("  none yet; ./chronos lab up makes one", style="dim")
     runs = shelf.runs()
