@@ -13,12 +13,12 @@ from pathlib import Path
 
 from chronos_ops.lab import cgroups
 from chronos_ops.lab.errors import LabError
-from chronos_ops.lab.run import works
+from chronos_ops.lab.lxcfs import SHOWN, Lxcfs
+from chronos_ops.lab.network import allow_hairpin
+from chronos_ops.lab.run import run
 
 REBOOTED = 133  # systemd-nspawn's exit code when the system inside asked for a reboot
 _POWER_OFF = signal.SIGRTMIN + 4
-# What lxcfs shows of the host instead of the operators' machine, so that `free` is true.
-_OWN_FILES = ("meminfo", "stat", "swaps", "uptime", "cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class Container:
     root: Path
     bridge: str
     memory_bytes: int
-    lxcfs: Path
+    lxcfs: Lxcfs
     log: Path
 
     def boot(self) -> "subprocess.Popen[bytes]":
         """Power on: returns once the first process of the system inside runs."""
+        self.lxcfs.start()
         joins = cgroups.create(self.cgroup, self.memory_bytes)
         # The shell joins the cgroups before anything of the host exists outside of them.
         script = "".join(f"echo $$ > {path} && " for path in joins) + 'exec "$@"'
@@ -48,7 +49,11 @@ class Container:
                 start_new_session=True,
                 env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )
-        self._show_own_size(self._leader(process))
+        try:
+            self._show_own_size(self._leader(process))
+        except OSError as error:  # it ended meanwhile
+            raise LabError(f"{self.machine} did not boot", error, hint=f"see {self.log}") from None
+        allow_hairpin(self.bridge)
         return process
 
     def _nspawn(self) -> list[str]:
@@ -60,7 +65,7 @@ class Container:
             f"--machine={self.machine}",
             f"--hostname={self.hostname}",
             f"--network-bridge={self.bridge}",
-            f"--bind={self.lxcfs}:/run/lxcfs",
+            f"--bind={self.lxcfs.mount}:/run/lxcfs",
             "--register=no",
             "--keep-unit",
             "--private-users=no",
@@ -91,17 +96,14 @@ class Container:
         return None
 
     def _show_own_size(self, leader: int, deadline_seconds: float = 10) -> None:
-        inside = Path(f"/proc/{leader}/root/run/lxcfs/proc/meminfo")
+        """Only once the system inside is executed: until then nspawn still mounts its /proc."""
         deadline = time.monotonic() + deadline_seconds
-        while not inside.exists():
+        while Path(f"/proc/{leader}/comm").read_text().strip() not in {"systemd", "init"}:
             if time.monotonic() > deadline:
-                raise LabError(f"{self.machine} does not see lxcfs", hint=f"see {self.log}")
-            time.sleep(0.02)
-        binds = " && ".join(
-            f"mount --bind /run/lxcfs/proc/{name} /proc/{name}" for name in _OWN_FILES
-        )
-        if not works(["nsenter", "-t", str(leader), "-m", "sh", "-c", binds]):
-            raise LabError(f"{self.machine} does not show its own memory", hint="is lxcfs running?")
+                raise LabError(f"{self.machine} does not execute its init", hint=f"see {self.log}")
+            time.sleep(0.01)
+        binds = [f"mount --bind /run/lxcfs/proc/{name} /proc/{name}" for name in SHOWN]
+        run(["nsenter", "-t", str(leader), "-m", "sh", "-c", " && ".join(binds)])
 
     def power_off(self, process: "subprocess.Popen[bytes]") -> None:
         """Ask for a clean shutdown; it takes its time."""
@@ -118,6 +120,7 @@ class Container:
         """What a run leaves on this machine, whichever way it ended."""
         cgroups.kill(self.cgroup)
         cgroups.remove(self.cgroup)
+        self.lxcfs.stop()
         forget(self.machine)
 
 

@@ -1,4 +1,4 @@
-"""A lab from outside: up, down, status, logs, ssh. Runs as the operator; the daemon alone is root."""
+"""A lab from outside: up, down, status, logs, ssh. As the operator; the daemon alone is root."""
 
 import contextlib
 import fcntl
@@ -43,7 +43,7 @@ _GIB = 1024**3
 # A fresh host with PostgreSQL, as its package leaves it: each makes a cluster of its own.
 _MAKE_CLUSTER = """#!/bin/sh
 version=$(ls /usr/lib/postgresql | sort -V | tail -n 1)
-exec pg_createcluster --start "$version" main
+exec pg_createcluster --start "$version" main -- --no-sync
 """
 
 
@@ -180,6 +180,8 @@ def _declared_host(name: str, tell: Progress) -> None:
             bundle="small_3_0",
             blueprint="debian_13",
         )
+        static = request(name, "reserve_address")["address"]
+        request(name, "map_address", static_ip=static, name=target.INSTANCE)
     else:
         request(name, "start", name=target.INSTANCE)
 
@@ -235,7 +237,7 @@ def _shut_down(where: Places, deadline_seconds: float = 60) -> None:
 
 
 def logs(name: str = "lab", *, follow: bool = False) -> Iterator[str]:
-    """The lines of all its logs, each with its file's name; with `follow` for as long as it is up."""
+    """The lines of all its logs, each with its file's name; `follow`: for as long as it is up."""
     folder = places(name).logs
     if not folder.is_dir():
         raise LabError("no such lab is up", repr(name), hint="./chronos lab up")
@@ -315,7 +317,7 @@ def _start_daemon(where: Places, tell: Progress, deadline_seconds: float = 900) 
 
 def _as_root(where: Places, deed: str, tell: Progress | None = None) -> list[dict[str, Any]]:
     """Run the daemon's program as root, with one sudo if need be; the lines that it told."""
-    sudo = [] if os.geteuid() == 0 else ["sudo", f"--prompt=[sudo] the lab needs root for %u@%h: "]
+    sudo = [] if os.geteuid() == 0 else ["sudo", "--prompt=[sudo] the lab needs root for %u@%h: "]
     argv = [
         *sudo,
         "env",

@@ -52,7 +52,6 @@ class Daemon:
         gateway = str(self.fleet.network.gateway)
         self.services.start_mirror(gateway, find_mirror())
         image.ensure(self.places, f"http://{gateway}:{MIRROR_PORT}", progress)
-        self.services.start_lxcfs()
         self.fleet.restore(progress)
 
     def _make_folders(self) -> None:
@@ -195,7 +194,7 @@ def _in_background(where: Places, owner: int) -> None:
         _serve(where, owner, os.fdopen(writing, "w", buffering=1))
     os.close(writing)
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
 
@@ -240,7 +239,7 @@ def _live(where: Places, owner: int, tell: Tell, out: Any) -> None:
     leftovers.purge_dead_test_labs(where.state)
     _redirect(where)
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         daemon.over.set()
         raise SystemExit(0)
 
@@ -266,7 +265,7 @@ def _live(where: Places, owner: int, tell: Tell, out: Any) -> None:
 def _redirect(where: Places) -> None:
     """Standard input from nowhere, output to the lab's log."""
     where.logs.mkdir(parents=True, exist_ok=True)
-    with open(os.devnull, "rb") as nothing, (where.logs / "daemon.log").open("ab") as log:
+    with Path(os.devnull).open("rb") as nothing, (where.logs / "daemon.log").open("ab") as log:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)

@@ -151,7 +151,7 @@ class Fleet:
             names = {n for h in self.hosts.values() for n in (h.record.name, *h.record.aliases)}
             clash = names & {record.name, *record.aliases}
             if clash:
-                raise LabError("there is a host of that name", sorted(clash)[0], kind="refused")
+                raise LabError("there is a host of that name", min(clash), kind="refused")
             taken = {h.record.address for h in self.hosts.values()}
             if address in taken:
                 raise LabError("the address is another host's", address, kind="refused")

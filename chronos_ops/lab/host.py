@@ -14,7 +14,8 @@ from chronos_ops.lab.disk import Disk
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.first_boot import FirstBoot, prepare
 from chronos_ops.lab.image import image
-from chronos_ops.lab.places import Places
+from chronos_ops.lab.lxcfs import Lxcfs
+from chronos_ops.lab.places import SERVICES, Places
 
 _STOP_SECONDS = 90
 _LEAST_FREE = 2 * 1024**3
@@ -58,6 +59,7 @@ class Host:
         self._ended = threading.Event()
         self._ended.set()
         folder = places.folder / "hosts" / record.slug
+        log = places.logs / f"{record.slug}.log"
         self.folder = folder
         self.disk = Disk(folder / "disk.img", folder / "disk", folder / places.machine(record.slug))
         self.container = Container(
@@ -67,8 +69,8 @@ class Host:
             root=self.disk.root,
             bridge=bridge,
             memory_bytes=record.memory_bytes,
-            lxcfs=places.folder / "lxcfs",
-            log=places.logs / f"{record.slug}.log",
+            lxcfs=Lxcfs(folder / "lxcfs", places.cgroup(SERVICES), log),
+            log=log,
         )
 
     def shown(self, static_ip: str | None = None) -> dict[str, Any]:

@@ -27,14 +27,44 @@ KEYRING = KEYRINGS / "debian-archive-keyring.gpg"
 NEEDED_BYTES = 3 * 1024**3
 PARTIAL = ".building-"
 
-BARE_PACKAGES = tuple(
-    "acl ca-certificates cron curl dbus fail2ban gnupg iproute2 iputils-ping kmod less"
-    " libpam-systemd logrotate lsb-release netbase nftables openssh-server openssl procps"
-    " python3 python3-systemd rsyslog sudo systemd systemd-sysv tzdata ufw unattended-upgrades"
-    " xz-utils zstd".split()
+BARE_PACKAGES = (
+    "acl",
+    "ca-certificates",
+    "cron",
+    "curl",
+    "dbus",
+    "fail2ban",
+    "gnupg",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libpam-systemd",
+    "logrotate",
+    "lsb-release",
+    "netbase",
+    "nftables",
+    "openssh-server",
+    "openssl",
+    "procps",
+    "python3",
+    "python3-systemd",
+    "rsyslog",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "tzdata",
+    "ufw",
+    "unattended-upgrades",
+    "xz-utils",
+    "zstd",
 )
-DB_PACKAGES = tuple(
-    "certbot pgbackrest postgresql-17 postgresql-17-pgvector postgresql-contrib".split()
+DB_PACKAGES = (
+    "certbot",
+    "pgbackrest",
+    "postgresql-17",
+    "postgresql-17-pgvector",
+    "postgresql-contrib",
 )
 
 # dpkg need not flush each file to disk in a machine that is thrown away, nor unpack manuals.

@@ -70,13 +70,22 @@ def raise_bridge(network: Network) -> None:
     """Make the bridge and the table of static addresses; hosts reach each other and the gateway."""
     link = network.bridge
     if not works(["ip", "link", "show", link]):
-        run(["ip", "link", "add", link, "type", "bridge", "forward_delay", "0"])
+        # An address of its own: else it takes a host's, and the others lose it with that host.
+        mac = "02:c5:" + ":".join(f"{byte:02x}" for byte in network.gateway.packed)
+        run(["ip", "link", "add", link, "address", mac, "type", "bridge", "forward_delay", "0"])
     prefix = f"{network.gateway}/{network.subnet.prefixlen}"
     run(["ip", "address", "replace", prefix, "dev", link])
     run(["ip", "link", "set", link, "up"])
     # For static addresses between hosts; the filter below keeps all else inside.
     Path(f"/proc/sys/net/ipv4/conf/{link}/forwarding").write_text("1")
     write_table(network, {})
+
+
+def allow_hairpin(bridge: str) -> None:
+    """Let a host reach itself by its static address: its frame goes back out where it came in."""
+    for port in Path("/sys/class/net", bridge, "brif").glob("*"):
+        with contextlib.suppress(OSError):  # it went away meanwhile
+            (port / "hairpin_mode").write_text("1")
 
 
 def remove_bridge(bridge: str, table: str) -> None:

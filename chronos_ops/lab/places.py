@@ -10,6 +10,7 @@ from chronos_ops.lab.errors import LabImpossible
 
 # Machine-wide, whatever the state root: bridges, cgroups and locks are machine-wide too.
 RUN = Path("/run/chronos-lab")
+SERVICES = "_services"  # in the place of a host's slug, which never begins so
 _LAB_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,22}[a-z0-9])?")
 
 

@@ -1,4 +1,4 @@
-"""What runs beside the hosts: the package mirror, lxcfs, and what the lab's owner asks for.
+"""What runs beside the hosts: the package mirror, and what the lab's owner asks for.
 
 All sit in one cgroup of the lab, by which they are found again after their parent was killed.
 """
@@ -21,10 +21,9 @@ from typing import IO, Any
 from chronos_ops.lab import cgroups, packages
 from chronos_ops.lab.apt_sources import Mirror
 from chronos_ops.lab.errors import LabError
-from chronos_ops.lab.places import Places
+from chronos_ops.lab.places import SERVICES, Places
 from chronos_ops.lab.run import works
 
-SLUG = "_services"  # no host's slug begins so
 MIRROR_PORT = 3142
 _GRACE_SECONDS = 5
 _STEADY_SECONDS = 10
@@ -93,7 +92,7 @@ class Services:
     def __init__(self, places: Places, owner: int) -> None:
         self.places = places
         self.owner = owner
-        self.cgroup = places.cgroup(SLUG)
+        self.cgroup = places.cgroup(SERVICES)
         self.running: dict[str, Service] = {}
         self._guard = threading.Lock()
 
@@ -105,14 +104,6 @@ class Services:
         self.running[name] = service
         service.start()
         return service
-
-    def start_lxcfs(self) -> None:
-        """What makes `free` show a host's own memory. Raises LabError."""
-        mount = self.places.folder / "lxcfs"
-        mount.mkdir(exist_ok=True)
-        pid_file = self.places.run / "lxcfs.pid"
-        self._start("lxcfs", ["lxcfs", "-f", "-p", str(pid_file), str(mount)], _plain())
-        _until((mount / "proc" / "meminfo").exists, "lxcfs", self.places.logs)
 
     def start_mirror(self, address: str, mirror: Mirror) -> None:
         """The package cache, as an unprivileged user. Raises LabError."""
