@@ -1,0 +1,400 @@
+"""The backup runbook on a real host: once whole, then nothing left to do, then each fault named."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from chronos_ops import runner
+from chronos_ops.connectors.aws import Aws
+from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill import backup_checks, host_checks
+from chronos_ops.evidence.journal import FileJournal
+from chronos_ops.evidence.redact import Redactor
+from chronos_ops.execution.context import Context
+from chronos_ops.execution.declared_host import declared_host
+from chronos_ops.lab.control import LabStatus
+from chronos_ops.model.finding import Status
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.parameters import parse_parameters
+from chronos_ops.model.result import Result, Verdict
+from chronos_ops.model.settings import load_settings
+from chronos_ops.plans import backup
+from chronos_ops.plans.identity import POLICY_NAME
+from chronos_ops.runbook_stage import carry_out, make_plan
+
+pytestmark = pytest.mark.lab
+RUNBOOK = "pgbackrest_backup_restore"
+Shell = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def context(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    """What a running runbook holds, for single stages and steps."""
+    settings = load_settings(lab.name)
+    folder = tmp_path_factory.mktemp("run")
+    journal = FileJournal(folder, Redactor())
+    aws = Aws(settings.aws, journal)
+    given = {"target": lab.name, "allow_restart": True, "pitr_test": False}
+    found = Context(
+        run_id=folder.name,
+        folder=folder,
+        settings=settings,
+        parameters=parse_parameters(RUNBOOK, given),
+        journal=journal,
+        aws=aws,
+        ssh=Ssh(declared_host(settings, aws), journal),
+    )
+    yield found
+    found.close()
+
+
+def traces(context: Context, shell: Shell) -> dict[str, Any]:
+    """All that the runbook could have touched."""
+    look = (
+        "sudo find /etc /usr/local /var/lib/chronos-backup /var/lib/postgresql/*/main/PG_VERSION "
+        "/var/lib/postgresql/*/main/postmaster.pid -type f -exec sha256sum {} + 2>/dev/null | sort"
+    )
+    policy = context.aws.call("iam", "list_users")["Users"]
+    parameters = context.aws.call("ssm", "describe_parameters")["Parameters"]
+    return {
+        "files": shell("db", look, check=False).stdout,
+        "roles": shell("db", "sudo -u postgres psql -Atc 'table pg_roles'").stdout,
+        "buckets": [b["Name"] for b in context.aws.call("s3", "list_buckets")["Buckets"]],
+        "users": sorted(user["UserName"] for user in policy),
+        "secrets": sorted(parameter["Name"] for parameter in parameters),
+    }
+
+
+def changes(result: Result, kind: str) -> int:
+    return sum(v[kind] for k, v in result.measures.items() if k.startswith("changes."))
+
+
+@pytest.fixture(scope="module")
+def configured(lab: LabStatus, context: Context, shell: Shell) -> Result:
+    """The dry run, then the whole runbook, headlessly."""
+    before = traces(context, shell)
+    planned = runner.run(RUNBOOK, lab.name, {"pitr_test": "false"}, plan=True)
+    assert planned.verdict is Verdict.PLANNED
+    assert traces(context, shell) == before
+    assert changes(planned, "applied") == 0
+    given = {"pitr_test": "false", "allow_restart": "true"}
+    done = runner.run(RUNBOOK, lab.name, given, approve=lab.name)
+    assert done.verdict is Verdict.PASSED, done.reasons
+    assert changes(done, "planned") == changes(done, "applied")
+    assert changes(done, "applied") in (0, changes(planned, "planned"))
+    return done
+
+
+def test_the_runbook_passes_and_every_check_is_proven(configured: Result) -> None:
+    by_id = {finding.id: finding for finding in configured.findings}
+    assert all(finding.good for finding in configured.findings)
+    for proven in (
+        "access.tls",
+        "access.plain-refused",
+        "backup.archive.reaches-repo1",
+        "backup.archive.reaches-repo2",
+        "backup.pgbackrest-check",
+        "backup.repo1.verified",
+        "backup.repo2.verified",
+        "backup.timer.diff",
+        "backup.config-files",
+        "backup.rights.least",
+        "backup.passphrase-outside",
+        "backup.objective.recovery-point",
+    ):
+        assert by_id[proven].status is Status.PASS, by_id[proven]
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_second_run_finds_nothing_to_do(context: Context) -> None:
+    for stage in backup.STAGES:
+        plan = make_plan(stage, context)
+        assert plan.empty, (stage.name, [c.title for c in plan.changes])
+        assert plan.noop_reason
+        assert not plan.refusals
+
+
+@pytest.mark.usefixtures("configured")
+def test_other_eyes_see_the_same(context: Context, shell: Shell) -> None:
+    asked = "SELECT name || '=' || setting FROM pg_settings WHERE name LIKE 'archive_%' ORDER BY 1"
+    said = shell("db", f'sudo -u postgres psql -Atc "{asked}"').stdout
+    assert "archive_mode=on" in said
+    assert "archive_timeout=60" in said
+    info = shell("db", "sudo -u postgres pgbackrest info").stdout
+    assert info.count("full backup") == 2
+    assert "diff backup" in info
+    assert "cipher: aes-256-cbc" in info
+    timers = shell("db", "systemctl list-timers 'chronos-backup-*' --no-pager").stdout
+    assert "3 timers listed" in timers
+    mode = shell("db", "stat -c '%a %U' /etc/pgbackrest/pgbackrest.conf").stdout.split()
+    assert mode == ["640", "postgres"]
+    kept = "sudo ls /var/lib/postgresql/17/main/chronos_etc"
+    assert "pg_hba.conf" in shell("db", kept).stdout
+    bucket = context.settings.backup.bucket
+    keys = context.aws.call("s3", "list_objects_v2", Bucket=bucket)["Contents"]
+    assert {key["Key"].split("/")[0] for key in keys} == {"live", "long-term"}
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_hosts_key_can_do_no_more_than_it_needs(context: Context, shell: Shell) -> None:
+    """Tried with the key itself, against an endpoint that enforces IAM."""
+    settings = context.settings
+    backup_ = settings.backup
+    key, secret = (
+        context.aws.get_secret(f"{backup_.host_key_secret}/{part}").reveal()
+        for part in ("id", "secret")
+    )
+    import boto3
+    from botocore.exceptions import ClientError
+
+    s3 = cast(Any, boto3).client(
+        "s3",
+        endpoint_url=settings.aws.endpoint_url,
+        verify=settings.aws.ca_file,
+        region_name=settings.aws.region,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+    )
+    bucket = {"Bucket": backup_.bucket}
+    mine = s3.list_objects_v2(**bucket, Prefix="live/")["Contents"][0]["Key"]
+    s3.put_object(**bucket, Key="live/probe", Body=b"x")
+    version = s3.put_object(**bucket, Key="live/probe", Body=b"y").get("VersionId", "null")
+    s3.delete_object(**bucket, Key="live/probe")
+    assert s3.get_object(**bucket, Key=mine)["Body"].read()
+    for attempt in (
+        lambda: s3.delete_object(**bucket, Key="live/probe", VersionId=version),
+        lambda: s3.list_objects_v2(**bucket),
+        lambda: s3.put_object(**bucket, Key="elsewhere/x", Body=b"x"),
+        lambda: s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Suspended"}),
+        lambda: s3.delete_bucket_lifecycle(**bucket),
+        lambda: s3.delete_bucket(**bucket),
+    ):
+        with pytest.raises(ClientError) as refused:
+            attempt()
+        assert refused.value.response["Error"]["Code"] == "AccessDenied"
+
+
+# -- faults: each is named by a finding, then taken back
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup_checks, "ARRIVAL_SECONDS", 3.0)
+
+
+def bad(outcome: Outcome) -> set[str]:
+    return {finding.id for finding in outcome.findings if not finding.good}
+
+
+def sql(context: Context, script: str) -> str:
+    return context.ssh.sql(script).stdout.strip()
+
+
+def apply(context: Context, *stages: Any) -> None:
+    for stage in stages:
+        carry_out(stage, context, lambda plan, text: None)
+
+
+@pytest.mark.usefixtures("configured", "impatient")
+def test_an_archiver_that_stores_nothing_is_named(context: Context) -> None:
+    """Failure 1: failed_count stays 0, and the segment is nowhere."""
+    sql(context, "ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf();")
+    try:
+        outcome = backup_checks.archive_check(context)
+        lost = outcome.summary.split("`")[1]
+        assert {
+            "backup.archive.command",
+            "backup.archive.reaches-repo1",
+            "backup.archive.reaches-repo2",
+            "backup.pgbackrest-check",
+            "backup.objective.recovery-point",
+        } <= bad(outcome)
+        assert "backup.archive.backlog" not in bad(outcome)
+        refusals = make_plan(backup.ARCHIVING, context).refusals
+        assert any("ALTER SYSTEM RESET archive_command" in text for text in refusals)
+    finally:
+        sql(context, "ALTER SYSTEM RESET archive_command; SELECT pg_reload_conf();")
+    stanza = context.settings.backup.stanza
+    push = ["pgbackrest", f"--stanza={stanza}", "--no-archive-async", "archive-push"]
+    segments = sql(context, "SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'")
+    directory = sql(context, "SHOW data_directory")
+    for name in sorted(segments.split()):
+        if lost <= name < sql(context, "SELECT pg_walfile_name(pg_current_wal_lsn())"):
+            context.ssh.run([*push, f"{directory}/pg_wal/{name}"], user="postgres")
+    assert not bad(backup_checks.archive_check(context))
+
+
+@pytest.mark.usefixtures("configured", "impatient")
+def test_a_revoked_key_piles_wal_up_and_is_named(context: Context) -> None:
+    """Failure 2; the stages bring the rights back."""
+    user = context.settings.backup.host_iam_user
+    context.aws.call("iam", "delete_user_policy", UserName=user, PolicyName=POLICY_NAME)
+    try:
+        outcome = backup_checks.archive_check(context)
+        assert {"backup.archive.reaches-repo1", "backup.pgbackrest-check"} <= bad(outcome)
+        by_id = {f.id: f for f in outcome.findings}
+        assert by_id["backup.archive.continuous-repo1"].status is Status.ERROR
+        assert "backup.rights.least" in bad(host_checks.rights_check(context))
+        verified = backup_checks.verify_repositories(context)
+        assert {"backup.repo1.usable", "backup.repo1.verified"} <= bad(verified)
+    finally:
+        apply(context, backup.IAM_USER)
+    wait_for_archiver(context)
+    assert not bad(backup_checks.archive_check(context))
+
+
+def wait_for_archiver(context: Context) -> None:
+    """Until nothing waits; a switch wakes the archiver, which pauses a minute after failures."""
+    asked = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+    deadline = time.monotonic() + 90
+    while sql(context, asked) != "0":
+        assert time.monotonic() < deadline, "the archiver does not catch up"
+        sql(context, "SELECT pg_create_restore_point('wake'); SELECT pg_switch_wal();")
+        time.sleep(0.5)
+
+
+def key_of(context: Context, prefix: str, fragment: str) -> str:
+    """The first object below a prefix whose key holds the fragment."""
+    bucket = context.settings.backup.bucket
+    listed = context.aws.call("s3", "list_objects_v2", Bucket=bucket, Prefix=prefix)["Contents"]
+    return str(next(item["Key"] for item in listed if fragment in item["Key"]))
+
+
+@contextmanager
+def deleted(context: Context, prefix: str, fragment: str = "") -> Iterator[str]:
+    """An object deleted as the host could do it; afterwards its versions bring it back."""
+    bucket = {"Bucket": context.settings.backup.bucket}
+    key = key_of(context, prefix, fragment)
+    marker = context.aws.call("s3", "delete_object", **bucket, Key=key)["VersionId"]
+    try:
+        yield key
+    finally:
+        context.aws.call("s3", "delete_object", **bucket, Key=key, VersionId=marker)
+
+
+@contextmanager
+def overwritten(context: Context, prefix: str, fragment: str, **how: Any) -> Iterator[str]:
+    """An object with a byte flipped or another class; the former version comes back."""
+    bucket = {"Bucket": context.settings.backup.bucket}
+    key = key_of(context, prefix, fragment)
+    with context.aws.stream(bucket["Bucket"], key) as chunks:
+        body = bytearray(b"".join(chunks))
+    if not how:
+        body[len(body) // 2] ^= 1
+    put = context.aws.call("s3", "put_object", **bucket, Key=key, Body=bytes(body), **how)
+    try:
+        yield key
+    finally:
+        context.aws.call("s3", "delete_object", **bucket, Key=key, VersionId=put["VersionId"])
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_missing_segment_is_named_and_its_version_brings_it_back(context: Context) -> None:
+    """Failure 3, which `verify` does not see."""
+    newest = backup_checks.restore_points(context)
+    assert not bad(newest)
+    info = backup_checks._stanza(context)
+    between = info.of_repo(1)[0].wal_stop
+    with deleted(context, f"live/archive/chronos/17-1/{between[:16]}/{between}-"):
+        finding = backup_checks._continuity(context, 1)
+        assert finding.status is Status.FAIL
+        assert between in finding.observed
+    assert backup_checks._continuity(context, 1).status is Status.PASS
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_flipped_object_a_lost_info_file_and_a_frozen_one_are_named(context: Context) -> None:
+    """Failures 8 and 5, in one reading of the repositories."""
+    with (
+        overwritten(context, "long-term/backup/", "/bundle/"),
+        deleted(context, "live/archive/chronos/archive.info"),
+        overwritten(
+            context, "live/archive/", "000000010000000000000001-", StorageClass="DEEP_ARCHIVE"
+        ),
+    ):
+        found = bad(backup_checks.verify_repositories(context))
+    assert {
+        "backup.repo2.verified",
+        "backup.repo1.info-files",
+        "backup.repo1.storage-class",
+    } <= found
+    assert not bad(backup_checks.verify_repositories(context))
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_disabled_timer_a_failed_job_and_a_drifted_file_are_named_and_mended(
+    context: Context, shell: Shell
+) -> None:
+    """Failure 7."""
+    shell("db", "sudo systemctl disable --now chronos-backup-diff.timer")
+    shell("db", "sudo chmod 0644 /etc/pgbackrest/pgbackrest.conf")
+    shell("db", "sudo -u postgres touch /etc/postgresql/17/main/conf.d/70-new.conf")
+    assert bad(backup_checks.schedule_check(context)) == {
+        "backup.timer.diff",
+        "backup.config-files",
+    }
+    assert [c.id for c in make_plan(backup.PGBACKREST_CONFIG, context).changes] == [
+        "pgbackrest.config"
+    ]
+    apply(context, backup.TIMERS, backup.PGBACKREST_CONFIG)
+    shell("db", "sudo rm /etc/postgresql/17/main/conf.d/70-new.conf")
+    assert not bad(backup_checks.schedule_check(context))
+
+
+@pytest.mark.usefixtures("configured")
+def test_rights_that_grew_and_another_passphrase_are_named(context: Context) -> None:
+    """Failures 10 and 6."""
+    user = context.settings.backup.host_iam_user
+    broad = '{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+    given = {"UserName": user, "PolicyName": "convenience"}
+    context.aws.call("iam", "put_user_policy", **given, PolicyDocument=broad)
+    config = "/etc/pgbackrest/pgbackrest.conf"
+    context.ssh.run(
+        ["sed", "-i.kept", "s/^\\(repo1-cipher-pass=\\).*/\\1other/", config], sudo=True
+    )
+    try:
+        assert bad(host_checks.rights_check(context)) == {
+            "backup.rights.least",
+            "backup.passphrase-outside",
+        }
+    finally:
+        context.ssh.run(["mv", f"{config}.kept", config], sudo=True)
+        context.aws.call("iam", "delete_user_policy", **given)
+    assert not bad(host_checks.rights_check(context))
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_full_and_a_differential_at_once_go_one_after_the_other(
+    context: Context, shell: Shell
+) -> None:
+    """B6, with systemd and pgBackRest themselves."""
+    shell(
+        "db",
+        "sudo systemctl start --no-block chronos-backup-full.service chronos-backup-diff.service",
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        ends = context.ssh.run(["cat", "/var/lib/chronos-backup/jobs.log"], sudo=True)
+        last = [line.split(" ", 1)[1] for line in ends.stdout.splitlines()][-2:]
+        if [line.split()[0] for line in last] == ["full", "diff"]:
+            break
+        assert time.monotonic() < deadline, last
+        time.sleep(0.2)
+    assert all("done in" in line for line in last)
+
+
+def test_a_run_left_its_evidence(lab: LabStatus, configured: Result, tmp_path: Path) -> None:
+    from chronos_ops.evidence.folder import outputs_dir
+
+    folder = outputs_dir() / lab.name / configured.run_id
+    secret = load_settings(lab.name)
+    passphrase = Aws(secret.aws).get_secret(secret.backup.cipher_secret).reveal()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert passphrase.encode() not in path.read_bytes(), path
+    assert (folder / "logs" / "pgbackrest-check.log").is_file()
+    assert (folder / "charts" / "backup-sets.svg").is_file()
