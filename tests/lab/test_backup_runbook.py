@@ -165,14 +165,15 @@ def test_the_hosts_key_can_do_no_more_than_it_needs(context: Context, shell: She
     version = s3.put_object(**bucket, Key="live/probe", Body=b"y").get("VersionId", "null")
     s3.delete_object(**bucket, Key="live/probe")
     assert s3.get_object(**bucket, Key=mine)["Body"].read()
-    for attempt in (
+    attempts: list[Callable[[], Any]] = [
         lambda: s3.delete_object(**bucket, Key="live/probe", VersionId=version),
         lambda: s3.list_objects_v2(**bucket),
         lambda: s3.put_object(**bucket, Key="elsewhere/x", Body=b"x"),
         lambda: s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Suspended"}),
         lambda: s3.delete_bucket_lifecycle(**bucket),
         lambda: s3.delete_bucket(**bucket),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(ClientError) as refused:
             attempt()
         assert refused.value.response["Error"]["Code"] == "AccessDenied"
