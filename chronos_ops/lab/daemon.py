@@ -7,6 +7,7 @@ writing JSON lines: {"progress": TEXT}, then {"ready": true} or {"error": ...}.
 
 import argparse
 import contextlib
+import faulthandler
 import json
 import os
 import pwd
@@ -244,6 +245,7 @@ def _live(where: Places, owner: int, tell: Tell, out: Any) -> None:
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, end)
+    faulthandler.register(signal.SIGUSR1)  # where it stands, into its log
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -3,6 +3,7 @@
 Written by root into the root directory of a host that never ran: nothing in it is another's work.
 """
 
+import ipaddress
 import os
 import secrets
 import shlex
@@ -37,7 +38,10 @@ def prepare(root: Path, first: FirstBoot) -> tuple[str, list[str]]:
     _write(root / "etc/hostname", f"{first.hostname}\n")
     names = [f"127.0.0.1 localhost\n127.0.1.1 {first.hostname}\n::1 localhost ip6-localhost"]
     _write(root / "etc/hosts", "\n".join([*names, *first.extra_hosts]) + "\n")
-    _write(root / "etc/systemd/network/10-host0.network", _NETWORK.format(first=first))
+    _write(
+        root / "etc/systemd/network/10-host0.network",
+        _NETWORK.format(first=first, mac=_mac(first.address)),
+    )
     sources = _SOURCES.format(mirror=first.mirror, suite=SUITE, keyring=KEYRING)
     _write(root / "etc/apt/sources.list.d/debian.sources", sources)
     _write(root / "etc/apt/apt.conf.d/90-languages", 'Acquire::Languages "none";\n')
@@ -51,6 +55,9 @@ def prepare(root: Path, first: FirstBoot) -> tuple[str, list[str]]:
 
 _NETWORK = """[Match]
 Name=host0
+
+[Link]
+MACAddress={mac}
 
 [Network]
 Address={first.address}
@@ -73,6 +80,12 @@ Signed-By: {keyring}
 """
 
 
+def _mac(address: str) -> str:
+    """The same for the same address: a new host there is found where the last one was."""
+    packed = ipaddress.IPv4Interface(address).ip.packed
+    return "02:c5:" + ":".join(f"{byte:02x}" for byte in packed)
+
+
 def _trust(root: Path, certificates: Sequence[str]) -> None:
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
     for number, pem in enumerate(certificates, 1):
@@ -89,9 +102,8 @@ def _make_user(root: Path, first: FirstBoot) -> None:
     )
     folder = root / "home" / first.user / ".ssh"
     folder.mkdir(mode=0o700)
-    _write(
-        folder / "authorized_keys", "".join(f"{k.strip()}\n" for k in first.authorized_keys), 0o600
-    )
+    keys = "".join(f"{key.strip()}\n" for key in first.authorized_keys)
+    _write(folder / "authorized_keys", keys, 0o600)
     run(["chroot", root, "chown", "-R", f"{user}:", f"/home/{first.user}/.ssh"])
 
 

@@ -32,11 +32,9 @@ class Lxcfs:
         self.stop()
         self.mount.mkdir(parents=True, exist_ok=True)
         joins = cgroups.create_unlimited(self.cgroup)
-        pid_file = self.mount.with_suffix(".pid")
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                ["sh", "-c", f'echo $$ > {joins} && exec "$@"', "sh"]
-                + ["lxcfs", "-f", "-p", str(pid_file), str(self.mount)],
+                ["sh", "-c", f'echo $$ > {joins} && exec "$@"', "sh", *self._lxcfs()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=out,
@@ -48,6 +46,9 @@ class Lxcfs:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise LabError("lxcfs did not start", hint=f"see {self.log}")
             time.sleep(0.01)
+
+    def _lxcfs(self) -> list[str]:
+        return ["lxcfs", "-f", "-p", str(self.mount.with_suffix(".pid")), str(self.mount)]
 
     def stop(self) -> None:
         """End it and its mount, whatever state they are in."""
