@@ -6,12 +6,13 @@ from chronos_ops.plans.bucket import BUCKET
 from chronos_ops.plans.cipher import CIPHER
 from chronos_ops.plans.identity import IAM_USER
 from chronos_ops.plans.jobs import BACKUP_JOBS, FIRST_BACKUPS, TIMERS
-from chronos_ops.plans.packages import PACKAGES
+from chronos_ops.plans.packages import PACKAGE_LISTS, PACKAGES
 from chronos_ops.plans.pgbackrest_config import PGBACKREST_CONFIG
 from chronos_ops.plans.stanza import STANZA
 
 # The stanza comes before archiving: a segment pushed without one fails and is retried a minute on.
 STAGES = (
+    PACKAGE_LISTS,
     PACKAGES,
     DATABASE_ACCESS,
     BUCKET,
@@ -34,6 +35,7 @@ __all__ = [
     "FIRST_BACKUPS",
     "IAM_USER",
     "PACKAGES",
+    "PACKAGE_LISTS",
     "PGBACKREST_CONFIG",
     "STAGES",
     "STANZA",

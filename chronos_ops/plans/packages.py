@@ -31,6 +31,31 @@ def extension_packages(settings: Settings, major: int) -> list[str]:
     return [name.format(major=major) for name in found if name is not None]
 
 
+def list_facts(_: Settings) -> dict[str, Fact[Any]]:
+    """Whether apt knows any package at all, and whether any is needed."""
+    return {
+        "installed": packages.INSTALLED,
+        "clusters": postgres.CLUSTERS,
+        "candidates": packages.candidates("postgresql", "pgbackrest"),
+    }
+
+
+def plan_lists(settings: Settings, values: dict[str, Any]) -> Plan:
+    """Fetch the package lists where there are none yet: a fresh image has none."""
+    name = "package-lists"
+    there = declared_cluster(settings, values["clusters"]) and "pgbackrest" in values["installed"]
+    if there or any(values["candidates"].values()):
+        return Plan(name=name, noop_reason="apt knows its packages, or none is needed")
+    change = Change(
+        id="packages.lists",
+        title="fetch the package lists",
+        why="a fresh image has none, and without them no version is known",
+        deeds=(RunCommand(argv=(*_APT, "update"), timeout_seconds=600),),
+        after="apt-get update",
+    )  # no undo: nothing but a cache
+    return Plan(name=name, changes=(change,))
+
+
 def facts(settings: Settings) -> dict[str, Fact[Any]]:
     """What is installed, and what apt could install."""
     names = ["postgresql", "pgbackrest"]
@@ -140,4 +165,5 @@ def _install(
     )
 
 
+PACKAGE_LISTS = Stage("package-lists", list_facts, plan_lists)
 PACKAGES = Stage("packages", facts, plan)

@@ -225,3 +225,15 @@ def test_a_bare_host_gets_the_wanted_major_without_debians_cluster() -> None:
     assert change.title == "install postgresql-16, pgbackrest, postgresql-16-pgvector"
     assert change.deeds[0].path == packages.NO_CLUSTER_FILE  # type: ignore[union-attr]
     assert "known after apply" in change.after
+
+
+def test_a_fresh_image_gets_its_package_lists_first() -> None:
+    fresh: dict[str, Any] = {"installed": {}, "clusters": [], "candidates": {}}
+    assert [c.id for c in packages.plan_lists(SETTINGS, fresh).changes] == ["packages.lists"]
+    known = fresh | {"candidates": {"postgresql": "17+278", "pgbackrest": None}}
+    assert packages.plan_lists(SETTINGS, known).noop_reason
+    needless = fresh | {
+        "installed": {"pgbackrest": "2.55.1-1"},
+        "clusters": parsed("postgres_clusters", "debian-13"),
+    }
+    assert packages.plan_lists(SETTINGS, needless).empty
