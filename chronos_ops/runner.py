@@ -153,6 +153,7 @@ def _drive(
             stopper=stopper,
             progress=progress,
             environment=kernel_environment(checkout(), listener.path.parent, extra),
+            private=listener.path.parent,
             working_directory=checkout(),
             cell_seconds=spec.cell_seconds,
             teardown_seconds=spec.teardown_seconds,
@@ -203,7 +204,9 @@ def _refusal(folder: Path, cells: list[CellProof]) -> str:
 
 
 def _code(notebook: dict[str, Any]) -> list[dict[str, Any]]:
-    return [c for c in notebook["cells"] if c["cell_type"] == "code" and c["source"].strip()]
+    return [
+        c for c in notebook["cells"] if c["cell_type"] == "code" and "".join(c["source"]).strip()
+    ]
 
 
 def _reserve(folder: Path) -> None:

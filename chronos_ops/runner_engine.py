@@ -49,6 +49,7 @@ class Session:
     stopper: Stopper
     progress: Progress
     environment: dict[str, str]
+    private: Path  # only ours to read, gone at the end
     working_directory: Path
     cell_seconds: float
     teardown_seconds: float
@@ -103,7 +104,13 @@ class RunbookEngine(Engine):  # type: ignore[misc]
         session.notebook = nb_man.nb
         if session.stopper.reason:
             return
-        manager = _Manager(kernel_name=kernel_name)
+        # Sockets in the run's private folder: nothing listens on a port.
+        manager = _Manager(
+            kernel_name=kernel_name,
+            transport="ipc",
+            connection_file=str(session.private / "kernel.json"),
+            ip=str(session.private / "kernel"),
+        )
         session.stopper.kernel_pid = manager.pid
         client = _Client(
             nb_man,
@@ -111,7 +118,6 @@ class RunbookEngine(Engine):  # type: ignore[misc]
             km=manager,
             kernel_name=kernel_name,
             startup_timeout=60,
-            coalesce_streams=True,
             log=logging.getLogger("papermill"),
         )
         client.execute(env=session.environment, cwd=str(session.working_directory), cleanup_kc=True)

@@ -33,7 +33,6 @@ def kernel_environment(root: Path, private: Path, extra: Mapping[str, str]) -> d
     return {
         **kept,
         "PYTHONPATH": str(root),
-        "PYTHONSAFEPATH": "1",
         "IPYTHONDIR": str(private),
         "AWS_EC2_METADATA_DISABLED": "true",
         **extra,
