@@ -15,6 +15,7 @@ from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.first_boot import FirstBoot, prepare
 from chronos_ops.lab.image import image
 from chronos_ops.lab.lxcfs import Lxcfs
+from chronos_ops.lab.network import forget_neighbour
 from chronos_ops.lab.places import SERVICES, Places
 
 _STOP_SECONDS = 90
@@ -103,6 +104,7 @@ class Host:
     def _boot(self) -> None:
         self.disk.attach(self._layers())
         self.state = "starting"
+        forget_neighbour(self.container.bridge, self.record.address)
         try:
             process = self.container.boot()
         except LabError:

@@ -88,6 +88,11 @@ def allow_hairpin(bridge: str) -> None:
             (port / "hairpin_mode").write_text("1")
 
 
+def forget_neighbour(bridge: str, address: str) -> None:
+    """A new host may get a lost one's address: nobody shall wait for the old one's card."""
+    works(["ip", "neigh", "del", address, "dev", bridge])
+
+
 def remove_bridge(bridge: str, table: str) -> None:
     if works(["nft", "list", "table", "ip", table]):
         run(["nft", "delete", "table", "ip", table])
