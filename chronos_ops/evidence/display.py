@@ -39,15 +39,17 @@ _SMALL = f"color:{GREY};font-size:90%"
 
 
 def duration(seconds: float) -> str:
-    """`0.42 s`, `12.3 s`, `3 min 07 s`, `1 h 02 min`."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
+    """`0.42 s`, `12.3 s`, `3 min 07 s`, `1 h 02 min`; `15 min` and `1 h` where that is exact."""
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
     if seconds < 120:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     whole = round(seconds)
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < 3600:
+        rest = f" {whole % 60:02d} s" if whole % 60 else ""
+        return f"{whole // 60} min{rest}"
+    rest = f" {whole % 3600 // 60:02d} min" if whole % 3600 >= 60 else ""
+    return f"{whole // 3600} h{rest}"
 
 
 def bundle(record: StepRecord) -> dict[str, Any]:

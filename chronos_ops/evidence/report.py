@@ -1,228 +1,265 @@
-"""Charts of a run, drawn from its result alone: the same result gives the same bytes.
+"""Tables and charts, drawn from a result alone. The only importer of pandas and matplotlib.
 
-Every function takes a `Result` and returns SVG text. The only matplotlib and pandas importer.
-Colours are those of Okabe and Ito, told apart by colour-blind eyes too.
+A chart is an SVG text: the same bytes whenever it is drawn from the same result.json. Titles say
+the finding. Colours are Okabe and Ito's, told apart by the colour-blind; shapes and words say the
+same once more.
 """
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from chronos_ops.evidence.display import duration
 from chronos_ops.model.result import Result
 
-BLUE, SKY, GREEN, ORANGE, RED, GREY = (
-    "#0072B2",
-    "#56B4E9",
-    "#009E73",
-    "#E69F00",
-    "#D55E00",
-    "#6B7280",
-)
-PHASE_COLOURS = {
-    "detect": ORANGE,
-    "provision": SKY,
-    "restore": BLUE,
-    "recovery": "#3B4CC0",
-    "promote": "#CC79A7",
-    "first_write": GREEN,
-    "verify": GREY,
-}
-STYLE: Any = {  # a dictionary of settings; matplotlib types their names one by one
-    "svg.hashsalt": "chronos-ops",  # ids in the SVG do not change from one drawing to the next
-    "svg.fonttype": "none",  # text stays text: searchable, and small
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+INK, GREY, PALE = "#24292f", "#6e7781", "#d8dee4"
+_KINDS = {"full": (BLUE, "o", 90), "diff": (ORANGE, "D", 50), "incr": (GREEN, "s", 50)}
+WIDTH = 9.0  # inches: a notebook's column
+_STYLE: Any = {
+    "svg.hashsalt": "chronos-ops",
+    "svg.fonttype": "none",
     "font.family": "sans-serif",
-    "font.sans-serif": ["Helvetica", "Arial", "DejaVu Sans"],
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10.5,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.edgecolor": "#9CA3AF",
-    "axes.titlelocation": "left",
-    "axes.titlesize": 13,
+    "axes.titlesize": 12.5,
     "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
     "axes.titlepad": 14,
-    "axes.axisbelow": True,
-    "grid.color": "#E5E7EB",
-    "xtick.color": "#4B5563",
-    "ytick.color": "#111827",
-    "ytick.major.size": 0,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": INK,
+    "path.simplify": False,
 }
 
 
-@contextmanager
-def _figure(height: float, title: str) -> Iterator[tuple[Axes, list[str]]]:
-    """Axes 9 inches wide in our style; the SVG is appended to the list at the end."""
-    drawn: list[str] = []
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, height), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_title(title)
-        yield axes, drawn
-        sink = io.StringIO()
-        figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": "chronos-ops"})
-    drawn.append(sink.getvalue())
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `8.3 s`, `4 min 05 s`, `1 h 02 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {round(seconds % 60):02d} s"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
-
-
-def phases_table(result: Result) -> pd.DataFrame:
-    """One row a phase: name, start and end in seconds from the first phase's begin."""
-    rows, reached = [], 0.0
-    for phase in result.phases:
-        rows.append({"phase": phase.name, "start": reached, "seconds": phase.seconds})
-        reached += phase.seconds
-    frame = pd.DataFrame(rows, columns=["phase", "start", "seconds"])
-    frame["end"] = frame["start"] + frame["seconds"]
-    return frame
-
-
-def waterfall(result: Result) -> str:
-    """Phases of the recovery one after another, against the objective."""
-    frame = phases_table(result)
-    if frame.empty:
-        return _nothing("No recovery was measured in this run")
-    total = float(frame["end"].max())
-    objective = result.objectives.recovery_time_seconds if result.objectives else None
-    with _figure(1.6 + 0.42 * len(frame), _waterfall_title(total, objective)) as (axes, drawn):
-        starts = [float(value) for value in frame["start"]]
-        for place, (phase, start) in enumerate(zip(result.phases, starts, strict=True)):
-            colour = PHASE_COLOURS.get(phase.name, BLUE)
-            axes.barh(place, phase.seconds, left=start, height=0.62, color=colour)
-            axes.annotate(
-                duration(phase.seconds),
-                (start + phase.seconds, place),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-                color="#111827",
-            )
-            if place:
-                axes.plot([start, start], [place - 1, place], color="#9CA3AF", lw=0.8, zorder=0)
-        limit = total * 1.14
-        if objective is not None and objective <= total * 1.6:
-            limit = max(limit, objective * 1.05)
-            axes.axvline(objective, color=RED, lw=1.6)
-            axes.text(objective, len(starts) - 0.45, " objective", color=RED, va="top")
-        axes.set_yticks(range(len(starts)), [p.name.replace("_", " ") for p in result.phases])
-        axes.set_ylim(len(starts) - 0.4, -0.6)
-        axes.set_xlim(0, limit)
-        axes.grid(axis="x")
-        axes.set_xlabel(_waterfall_axis(objective, total))
-    return drawn[0]
-
-
-def _waterfall_title(total: float, objective: float | None) -> str:
-    if objective is None:
-        return f"Recovered and verified in {duration(total)}"
-    if total > objective:
-        return f"Objective missed: {duration(total)} against {duration(objective)}"
-    return f"Recovered and verified in {duration(total)}, objective {duration(objective)}"
-
-
-def _waterfall_axis(objective: float | None, total: float) -> str:
-    text = "seconds since the fault"
-    if objective is not None and objective > total * 1.6:
-        text += f" (the objective, {duration(objective)}, is far to the right)"
-    return text
-
-
-def commits(result: Result) -> str:
-    """Acknowledged commits around the fault, second by second: recovered, lost, given up."""
-    rows = result.measures.get("commits") or []
-    if not rows:
-        return _nothing("No outside writer ran in this scenario")
-    frame = pd.DataFrame(rows).sort_values("second")
-    frame["missing"] = frame["acknowledged"] - frame["recovered"]
-    width = float(result.measures.get("commits_bucket_seconds", 1.0))
-    with _figure(3.4, _commits_title(result, frame)) as (axes, drawn):
-        left = frame["second"]
-        common: dict[str, Any] = {"width": width * 0.92, "align": "edge"}
-        axes.bar(left, frame["recovered"], color=BLUE, label="acknowledged and recovered", **common)
-        axes.bar(
-            left,
-            frame["missing"],
-            bottom=frame["recovered"],
-            color=RED,
-            hatch="///",
-            edgecolor="white",
-            lw=0,
-            label="acknowledged, not there after the recovery",
-            **common,
-        )
-        axes.axvline(0, color="#111827", lw=1.4)
-        axes.annotate(
-            "fault",
-            (0, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, -2),
-            textcoords="offset points",
-            va="top",
-        )
-        axes.grid(axis="y")
-        axes.set_xlabel("seconds from the fault")
-        axes.set_ylabel("commits a second")
-        axes.legend(frameon=False, loc="upper left", ncols=2, bbox_to_anchor=(0, -0.18))
-    return drawn[0]
-
-
-def _commits_title(result: Result, frame: pd.DataFrame) -> str:
-    achieved = result.achieved
-    if achieved.lost_commits is None:
-        return "Commits around the fault"
-    promised = int(frame["acknowledged"].sum())
-    if achieved.lost_commits == 0:
-        given = achieved.given_up_commits
-        more = f", {given} after the target given up" if given else ""
-        return f"No promised commit was lost{more}"
-    span = achieved.recovery_point_seconds
-    back = "" if span is None else f": the last {duration(span)}"
-    return f"{achieved.lost_commits} of {promised} acknowledged commits were lost{back}"
-
-
-def restore_points(result: Result) -> str:
-    """The backups that exist, by repository and kind, on a line of time."""
-    rows = result.measures.get("backup_sets") or []
-    if not rows:
-        return _nothing("No backup set exists")
-    frame = pd.DataFrame(rows)
-    frame["stopped"] = pd.to_datetime(frame["stopped"], utc=True)
-    lanes = sorted(frame["repository"].unique())
-    title = f"{len(frame)} restore points in {len(lanes)} repositories"
-    marks = {"full": ("o", BLUE, 90), "diff": ("D", ORANGE, 50), "incr": ("s", GREEN, 50)}
-    with _figure(1.7 + 0.5 * len(lanes), title) as (axes, drawn):
-        for kind, (mark, colour, size) in marks.items():
-            part = frame[frame["type"] == kind]
-            if part.empty:
-                continue
-            places = [lanes.index(name) for name in part["repository"]]
-            axes.scatter(part["stopped"], places, marker=mark, c=colour, s=size, label=kind)
-        first, last = frame["stopped"].min(), frame["stopped"].max()
-        room = max((last - first) * 0.05, timedelta(minutes=1))
-        axes.set_xlim(first - room, last + room)
-        axes.set_yticks(range(len(lanes)), lanes)
-        axes.set_ylim(len(lanes) - 0.4, -0.6)
-        axes.grid(axis="x")
-        axes.set_xlabel("end of the backup (UTC)")
-        axes.legend(frameon=False, loc="upper left", ncols=3, bbox_to_anchor=(0, -0.28))
-    return drawn[0]
+def _drawn(height: float, draw: Callable[[Axes], None]) -> str:
+    """One chart as SVG, without date or random ids."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure.subplots())
+        FigureCanvasSVG(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :].rstrip() + "\n"
 
 
 def _nothing(text: str) -> str:
-    """A chart that says that there is nothing to draw, and why."""
-    with _figure(1.1, text) as (axes, drawn):
-        axes.axis("off")
-    return drawn[0]
+    """A chart that says that there is nothing to draw, and why: never drawn as zero."""
+
+    def draw(axes: Axes) -> None:
+        axes.set_axis_off()
+        axes.set_title(text)
+
+    return _drawn(0.9, draw)
+
+
+# -- phases
+
+
+def phases(result: Result) -> pd.DataFrame:
+    """Phases of the recovery: begin (seconds after the first one's) and duration."""
+    begun = pd.to_datetime([phase.started_at for phase in result.phases], utc=True)
+    frame = pd.DataFrame(
+        {
+            "phase": [phase.name.replace("_", " ") for phase in result.phases],
+            "began": [moment.total_seconds() for moment in begun - begun.min()],
+            "seconds": [phase.seconds for phase in result.phases],
+        }
+    )
+    return frame.sort_values("began", kind="stable", ignore_index=True)
+
+
+def waterfall(result: Result) -> str:
+    """Phases of the recovery one below the other, against the objective."""
+    if not result.phases:
+        return _nothing("No recovery was measured in this run")
+    frame = phases(result)
+    achieved = result.achieved.recovery_time_seconds
+    objective = result.objectives.recovery_time_seconds if result.objectives else None
+    end = float((frame["began"] + frame["seconds"]).max())
+
+    def draw(axes: Axes) -> None:
+        near = objective is not None and objective <= 3 * end
+        right = max(end, objective or 0) if near else end
+        for row, (_name, began, seconds) in enumerate(frame.itertuples(index=False)):
+            axes.barh(row, seconds, left=began, color=BLUE, height=0.62, zorder=3)
+            over = began + seconds - max(began, objective if objective is not None else end)
+            if over > 0:  # what lies beyond the objective
+                at = began + seconds - over
+                axes.barh(row, over, 0.62, left=at, color=RED, hatch="////", ec="white", zorder=3)
+            if row:
+                axes.plot([began, began], [row - 0.69, row - 0.31], color=GREY, lw=0.8, zorder=2)
+            _beside(axes, row, began, seconds, right)
+        axes.set_yticks(range(len(frame)), [str(name) for name in frame["phase"]])
+        axes.invert_yaxis()
+        axes.set_xlim(0, right * 1.14)
+        axes.set_xlabel("seconds since the fault" if right < 600 else "time since the fault")
+        if right >= 600:
+            axes.xaxis.set_major_formatter(lambda value, _: duration(float(value)))
+        if near and objective is not None:
+            axes.axvline(objective, color=RED, lw=1.6, ls=(0, (5, 3)), zorder=4)
+            label = f"objective {duration(objective)}"
+            axes.text(objective, -0.62, label, color=RED, ha="right", va="bottom", fontsize=9.5)
+        axes.grid(axis="x", color=PALE, lw=0.7, zorder=0)
+        axes.tick_params(axis="y", length=0)
+        axes.set_title(_waterfall_title(achieved, objective))
+
+    return _drawn(1.5 + 0.42 * len(frame), draw)
+
+
+def _beside(axes: Axes, row: int, began: float, seconds: float, right: float) -> None:
+    at = began + seconds + right * 0.008
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.text(at, row, duration(seconds), va="center", fontsize=9.5, bbox=behind, zorder=5)
+
+
+def _waterfall_title(achieved: float | None, objective: float | None) -> str:
+    if achieved is None:
+        return "The recovery was not measured to its end"
+    said = f"Recovered and verified in {duration(achieved)}"
+    if objective is None:
+        return said
+    if achieved >= objective:
+        return f"{said}: {duration(achieved - objective)} over the objective"
+    return f"{said}: {achieved / objective:.1%} of the objective of {duration(objective)}"
+
+
+# -- commits
+
+
+def commits(result: Result) -> str:
+    """Commits acknowledged and recovered around the fault, second by second.
+
+    From `measures["commits"]`: rows of {second (relative to the fault), acknowledged, recovered}.
+    """
+    rows = result.measures.get("commits")
+    if not rows:
+        return _nothing("No outside writer ran in this scenario")
+    frame = pd.DataFrame(rows).sort_values("second", ignore_index=True)
+    bucket = float(result.measures.get("commits_bucket_seconds", 1.0))
+    gap = result.achieved.recovery_point_seconds or 0.0
+
+    def draw(axes: Axes) -> None:
+        left = frame["second"].to_numpy(dtype=float)
+        lost = (frame["acknowledged"] - frame["recovered"]).clip(lower=0)
+        axes.bar(
+            left,
+            frame["recovered"],
+            width=bucket,
+            align="edge",
+            color=BLUE,
+            label="recovered",
+            zorder=3,
+        )
+        gone = lost > 0
+        axes.bar(
+            left[gone],
+            lost[gone],
+            width=bucket,
+            align="edge",
+            bottom=frame["recovered"][gone],
+            color="white",
+            edgecolor=RED,
+            hatch="////",
+            lw=0.6,
+            label="acknowledged and not recovered",
+            zorder=3,
+        )
+        top = float(frame["acknowledged"].max()) * 1.3 or 1.0
+        if gap > 0:
+            axes.axvspan(-gap, 0, color=RED, alpha=0.09, lw=0, zorder=1)
+            _span(axes, gap, top * 0.9)
+        axes.axvline(0, color=INK, lw=1.6, zorder=4)
+        axes.text(0, top * 0.99, " fault", ha="left", va="top", fontsize=9.5)
+        axes.set_ylim(0, top)
+        axes.set_xlim(
+            float(left.min()), max(float(left.max()) + bucket, 0.08 * (bucket - left.min()))
+        )
+        axes.set_xlabel("seconds before and after the fault")
+        axes.set_ylabel("commits a second" if bucket == 1 else f"commits in {bucket:g} s")
+        axes.grid(axis="y", color=PALE, lw=0.7, zorder=0)
+        axes.set_title(_commits_title(result, int(lost.sum())))
+        figure: Any = axes.figure
+        figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=2)
+
+    return _drawn(3.5, draw)
+
+
+def _span(axes: Axes, gap: float, height: float) -> None:
+    ends = {"arrowstyle": "<->", "color": RED, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (0, height), (-gap, height), arrowprops=ends)
+    text = f"achieved recovery point {duration(gap)}"
+    axes.text(-gap, height * 1.01, text, color=RED, ha="left", va="bottom", fontsize=9.5)
+
+
+def _commits_title(result: Result, missing: int) -> str:
+    achieved = result.achieved
+    number = missing if achieved.lost_commits is None else achieved.lost_commits
+    if number == 0:
+        given = achieved.given_up_commits
+        more = f", {given:,} after the target given up" if given else ""
+        return f"No promised commit was lost{more}"
+    point = achieved.recovery_point_seconds
+    back = "" if point is None else f": those of the last {duration(point)} before the fault"
+    return f"{number:,} acknowledged commits were lost{back}"
+
+
+# -- restore points
+
+
+def restore_points(result: Result) -> str:
+    """The backups that exist, by repository and kind, on a line of time.
+
+    From `measures["backup_sets"]`: rows of {repository, type (full, diff, incr), stopped (UTC)}.
+    """
+    rows = result.measures.get("backup_sets")
+    if not rows:
+        return _nothing("No backup set exists")
+    frame = pd.DataFrame(rows)
+    frame["stopped"] = pd.to_datetime(frame["stopped"], utc=True, format="ISO8601")
+    lanes = sorted(frame["repository"].unique())
+    first, last = frame["stopped"].min(), frame["stopped"].max()
+    room = max((last - first) * 0.06, pd.Timedelta(minutes=1))
+
+    def draw(axes: Axes) -> None:
+        for kind, (colour, shape, size) in _KINDS.items():
+            part = frame[frame["type"] == kind]
+            places = [lanes.index(name) for name in part["repository"]]
+            if places:
+                axes.scatter(
+                    part["stopped"], places, s=size, c=colour, marker=shape, label=kind, zorder=3
+                )
+        axes.set_xlim(first - room, last + room)
+        axes.xaxis.set_major_formatter(_dates(axes))
+        axes.set_yticks(range(len(lanes)), lanes)
+        axes.set_ylim(len(lanes) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="both", color=PALE, lw=0.7, zorder=0)
+        axes.set_xlabel("end of the backup (UTC)")
+        backups = "1 backup" if len(frame) == 1 else f"{len(frame)} backups"
+        plural = "repository" if len(lanes) == 1 else "repositories"
+        axes.set_title(f"{backups} in {len(lanes)} {plural}, back to {first:%Y-%m-%d %H:%M} UTC")
+        figure: Any = axes.figure
+        figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=3)
+
+    return _drawn(1.9 + 0.5 * len(lanes), draw)
+
+
+def _dates(axes: Axes) -> Any:
+    locator = AutoDateLocator(maxticks=7)
+    axes.xaxis.set_major_locator(locator)
+    return ConciseDateFormatter(locator)
