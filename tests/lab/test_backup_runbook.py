@@ -368,24 +368,29 @@ def test_rights_that_grew_and_another_passphrase_are_named(context: Context) -> 
     assert not bad(host_checks.rights_check(context))
 
 
+def job_ends(context: Context) -> list[str]:
+    answer = context.ssh.run(["cat", "/var/lib/chronos-backup/jobs.log"], sudo=True)
+    return [line.split(" ", 1)[1] for line in answer.stdout.splitlines()]
+
+
 @pytest.mark.usefixtures("configured")
-def test_a_full_and_a_differential_at_once_go_one_after_the_other(
+def test_after_a_downtime_all_catch_up_and_the_full_goes_first(
     context: Context, shell: Shell
 ) -> None:
-    """B6, with systemd and pgBackRest themselves."""
-    shell(
-        "db",
-        "sudo systemctl start --no-block chronos-backup-full.service chronos-backup-diff.service",
-    )
-    deadline = time.monotonic() + 60
-    while True:
-        ends = context.ssh.run(["cat", "/var/lib/chronos-backup/jobs.log"], sudo=True)
-        last = [line.split(" ", 1)[1] for line in ends.stdout.splitlines()][-2:]
-        if [line.split()[0] for line in last] == ["full", "diff"]:
-            break
-        assert time.monotonic() < deadline, last
+    """B6, with systemd and pgBackRest themselves: every timer elapsed while the host was off."""
+    before = len(job_ends(context))
+    timers = [f"chronos-backup-{kind}.timer" for kind in ("diff", "long-term", "full")]
+    stamps = " ".join(f"/var/lib/systemd/timers/stamp-{timer}" for timer in timers)
+    shell("db", f"sudo systemctl stop {' '.join(timers)}; sudo touch -d '8 days ago' {stamps}")
+    shell("db", f"sudo systemctl start --no-block {' '.join(timers)}")
+    deadline = time.monotonic() + 90
+    while len(ends := job_ends(context)[before:]) < 3:
+        assert time.monotonic() < deadline, ends
         time.sleep(0.2)
-    assert all("done in" in line for line in last)
+    assert ends[0].startswith("full done in")
+    assert {end.split()[0] for end in ends} == {"full", "diff", "long-term"}
+    assert all("done in" in end for end in ends)
+    assert not bad(backup_checks.schedule_check(context))
 
 
 def test_a_run_left_its_evidence(lab: LabStatus, configured: Result, tmp_path: Path) -> None:
@@ -398,4 +403,4 @@ def test_a_run_left_its_evidence(lab: LabStatus, configured: Result, tmp_path: P
         if path.is_file():
             assert passphrase.encode() not in path.read_bytes(), path
     assert (folder / "logs" / "pgbackrest-check.log").is_file()
-    assert (folder / "charts" / "backup-sets.svg").is_file()
+    assert (folder / "charts" / "restore-points-chart.svg").is_file()
