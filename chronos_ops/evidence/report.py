@@ -7,7 +7,7 @@ same once more.
 
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import pandas as pd
@@ -260,6 +260,7 @@ def restore_points(result: Result) -> str:
 
 
 def _dates(axes: Axes) -> Any:
-    locator = AutoDateLocator(maxticks=7)
+    locate, write = cast(Any, AutoDateLocator), cast(Any, ConciseDateFormatter)  # untyped
+    locator = locate(maxticks=7)
     axes.xaxis.set_major_locator(locator)
-    return ConciseDateFormatter(locator)
+    return write(locator)
