@@ -16,6 +16,7 @@ from chronos_ops.model.timing import stamp, utc_now
 from chronos_ops.plans import judge_archive, judge_backup, judge_schedule
 from chronos_ops.plans.jobs import KEPT, STATE, schedules
 from chronos_ops.plans.judge_backup import repositories
+from chronos_ops.plans.judge_lifecycle import judge_lifecycle
 
 ARRIVAL_SECONDS = 60.0  # a segment that is not there by then does not arrive
 _MARK = """
@@ -157,7 +158,8 @@ def verify_repositories(context: Context) -> Outcome:
     settings = context.settings
     info = _stanza(context)
     identity = context.ask(postgres.IDENTITY)
-    findings: list[Finding] = []
+    rules = context.ask(s3.lifecycle(settings.backup.bucket))
+    findings = [judge_lifecycle(settings, rules)]
     table: list[dict[str, Any]] = []
     for repo in repositories(settings):
         findings.append(judge_backup.judge_repository(info, repo))

@@ -14,6 +14,7 @@ from chronos_ops.model.wal import WalSegment
 from chronos_ops.plans import judge_archive, judge_backup, judge_rights, judge_schedule
 from chronos_ops.plans.identity import policy_document
 from chronos_ops.plans.jobs import schedules
+from chronos_ops.plans.judge_lifecycle import judge_lifecycle
 from tests.recorded_cases import example_settings, parsed
 
 SETTINGS = example_settings()
@@ -169,6 +170,33 @@ def test_repo2_may_freeze_its_big_files_but_no_manifest() -> None:
     failed(judge_backup.judge_storage(SETTINGS, 2, manifests)[1], "backup.manifest")
     grown = [replace(i, size=9 * 2**20) if i.key.endswith(".manifest") else i for i in bundles]
     failed(judge_backup.judge_storage(SETTINGS, 2, grown)[2], "9.00 MiB")
+
+
+def test_a_rule_that_would_take_current_objects_is_named_before_it_does() -> None:
+    ours = parsed("bucket_lifecycle", "debian-13")
+    passed(judge_lifecycle(SETTINGS, ours))
+    passed(judge_lifecycle(SETTINGS, []))
+
+    def rule(**more: Any) -> dict[str, Any]:
+        return {"ID": "tidy", "Status": "Enabled", **more}
+
+    expire, freeze = {"Days": 30}, [{"Days": 1, "StorageClass": "DEEP_ARCHIVE"}]
+    for theirs, words in (
+        (rule(Filter={"Prefix": ""}, Expiration=expire), "deletes below live/, long-term/"),
+        (rule(Filter={"Prefix": "live/archive/"}, Transitions=freeze), "DEEP_ARCHIVE below live/"),
+        (rule(Prefix="long-term", Expiration=expire), "deletes below long-term/"),
+        (rule(Filter={"And": {"Prefix": "li", "Tags": []}}, Expiration=expire), "below live/"),
+    ):
+        failed(judge_lifecycle(SETTINGS, [*ours, theirs]), "tidy", words)
+    for harmless in (
+        rule(Filter={"Prefix": "logs/"}, Expiration=expire),
+        rule(Filter={"Prefix": ""}, Expiration={"ExpiredObjectDeleteMarker": True}),
+        rule(Filter={"Prefix": ""}, NoncurrentVersionExpiration={"NoncurrentDays": 30}),
+        rule(Filter={"Prefix": ""}, Expiration=expire) | {"Status": "Disabled"},
+    ):
+        passed(judge_lifecycle(SETTINGS, [*ours, harmless]))
+    widened = [r | {"Filter": {"Prefix": "long-term/"}} if "Transitions" in r else r for r in ours]
+    failed(judge_lifecycle(SETTINGS, widened), "chronos-long-term-tiers")
 
 
 # 7 too old, timer off, running for ever
