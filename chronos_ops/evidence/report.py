@@ -185,9 +185,8 @@ def commits(result: Result) -> str:
         axes.axvline(0, color=INK, lw=1.6, zorder=4)
         axes.text(0, top * 0.99, " fault", ha="left", va="top", fontsize=9.5)
         axes.set_ylim(0, top)
-        axes.set_xlim(
-            float(left.min()), max(float(left.max()) + bucket, 0.08 * (bucket - left.min()))
-        )
+        begin = min(float(left.min()), -1.02 * gap)
+        axes.set_xlim(begin, max(float(left.max()) + bucket, 0.08 * (bucket - begin)))
         axes.set_xlabel("seconds before and after the fault")
         axes.set_ylabel("commits a second" if bucket == 1 else f"commits in {bucket:g} s")
         axes.grid(axis="y", color=PALE, lw=0.7, zorder=0)
