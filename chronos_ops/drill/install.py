@@ -33,6 +33,31 @@ apt="apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Languages=none -o Dpkg
 $apt update
 $apt install --no-install-recommends "$@"
 rm -f /etc/dpkg/dpkg.cfg.d/chronos-new-host
+echo "major: $(ls /usr/lib/postgresql | sort -V | tail -n 1)"
+"""
+# The run's own primary: what would otherwise cost it a restart, and page checksums.
+_NEW_CLUSTER = """initdb_options = '--data-checksums'
+listen_addresses = '*'
+archive_mode = on
+"""
+_INSTALL = r"""
+set -eu
+exec 2>&1
+export DEBIAN_FRONTEND=noninteractive
+cluster=$1; settings=$2; shift 2
+mkdir -p /etc/postgresql-common/createcluster.d /etc/dpkg/dpkg.cfg.d
+echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/chronos-new-host
+{ echo "create_main_cluster = $cluster"; printf '%s\n' "$settings"; } \
+    > /etc/postgresql-common/createcluster.d/chronos.conf
+if [ "$cluster" = false ]; then
+    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+apt="apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Languages=none -o Dpkg::Use-Pty=0"
+$apt update
+$apt install --no-install-recommends "$@"
+rm -f /etc/dpkg/dpkg.cfg.d/chronos-new-host
+echo "major: $(ls /usr/lib/postgresql | sort -V | tail -n 1)"
 """
 # The run's own primary: what would otherwise cost it a restart, and page checksums.
 _NEW_CLUSTER = """initdb_options = '--data-checksums'
@@ -57,26 +82,27 @@ def install(
     cluster = ["true", _NEW_CLUSTER] if with_cluster else ["false", ""]
     argv = ["sh", "-c", _INSTALL, "install", *cluster, *wanted]
     try:
-        ssh.run(argv, sudo=True, timeout=APT_SECONDS, log=log)
+        said = ssh.run(argv, sudo=True, timeout=APT_SECONDS, log=log).stdout
     except CommandFailed as error:
         hint = "is the package source complete (PGDG for other versions)?"
         raise CommandFailed(
             f"installing PostgreSQL on {ssh.address.host}", error.exit_code, error.output, hint=hint
         ) from None
-    return major or _major_here(context, ssh, settings, log.name)
+    return major or _release_major(context, ssh, settings, said)
 
 
-def _major_here(context: Context, ssh: Ssh, settings: Settings, log: str) -> str:
-    """The release's own major version; what of the extensions it has is installed too."""
-    major = ssh.run(["sh", "-c", _MAJOR]).stdout.strip()
+def _release_major(context: Context, ssh: Ssh, settings: Settings, said: str) -> str:
+    """The release's own major version; packages of the extensions follow once it is known."""
+    major = said.strip().rpartition("major: ")[2]
     if not major.isdigit():
-        raise UnreadableAnswer("the release's PostgreSQL version is not known", major or log)
+        raise UnreadableAnswer("the release's PostgreSQL version is not known", said[-200:])
+    log = context.folder / "logs" / f"install-{ssh.address.host}.log"
     more = _offered(context, ssh, settings, major)
     if more:
         ssh.run(
             ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install",
              "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *more],
-            sudo=True, timeout=APT_SECONDS, log=context.folder / "logs" / log,
+            sudo=True, timeout=APT_SECONDS, log=log,
         )  # fmt: skip
     return major
 

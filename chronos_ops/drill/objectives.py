@@ -117,7 +117,7 @@ def ranges(numbers: Iterable[int]) -> str:
 def around_fault(
     record: CommitRecord, recovered: Iterable[int], fault: float, width: float = 1.0
 ) -> list[dict[str, Any]]:
-    """Commits a second before the fault (negative) and after: acknowledged, and of those back."""
+    """Commits by second before the fault (negative) and after: acknowledged, and of those back."""
     there = set(recovered)
     found: dict[int, dict[str, Any]] = {}
     for commit in record.acked:

@@ -138,12 +138,12 @@ class Writer:
             time.sleep(0.05)
         return read_record(self.record)
 
-    def stop(self) -> CommitRecord:
-        """End the writer (an answer on its way is awaited a moment) and give the whole record."""
+    def stop(self, patience: float = 5.0) -> CommitRecord:
+        """End the writer and give the whole record. An answer on its way is awaited that long."""
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
         try:
-            self._process.wait(timeout=15)
+            self._process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -33,7 +33,7 @@ class InstanceLost(Synthetic):
     def detect(self, context: Context, drill: Drill) -> Outcome:
         """The writer ends here: its record is of the lost host, whoever gets that address next."""
         outcome = super().detect(context, drill)
-        drill.keep("record", drill.writer.stop())
+        drill.keep("record", drill.writer.stop(patience=0.2))
         return outcome
 
     def own_checks(self, drill: Drill) -> dict[str, Check]:
