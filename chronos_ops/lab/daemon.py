@@ -53,6 +53,8 @@ class Daemon:
         gateway = str(self.fleet.network.gateway)
         self.services.start_mirror(gateway, find_mirror())
         image.ensure(self.places, f"http://{gateway}:{MIRROR_PORT}", progress)
+        if not self.fleet.hosts:
+            image.prune(self.places)
         self.fleet.restore(progress)
 
     def _make_folders(self) -> None:

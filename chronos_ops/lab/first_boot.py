@@ -112,8 +112,8 @@ _RUNNER = """#!/bin/sh
 cd /
 status=0
 if [ -s "$0-user-data" ]; then "$0-user-data" || status=$?; fi
-printf '{"v1": {"errors": [%s]}}\\n' "$([ $status = 0 ] || printf '"user data: exit %s"' $status)" \\
-    > /var/lib/cloud/instance/result.json
+error=$([ $status = 0 ] || printf '"user data: exit %s"' $status)
+printf '{"v1": {"errors": [%s]}}\\n' "$error" > /var/lib/cloud/instance/result.json
 date -u +%FT%TZ > /var/lib/cloud/instance/boot-finished
 exit $status
 """

@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from chronos_ops.lab import cgroups
@@ -40,6 +41,7 @@ class Record:
     blueprint: str | None = None
     host_keys: list[str] = field(default_factory=list)
     machine_id: str = ""
+    layers: list[str] = field(default_factory=list)  # of the image it was made from
     created_at: str = ""
     boots: int = 0
     wanted: str = "running"  # what it shall be again after the daemon died
@@ -84,6 +86,8 @@ class Host:
         if free < _LEAST_FREE:
             raise LabError("not enough disk space for a host", f"{free / 1024**3:.1f} GiB free")
         with self._lock:
+            layers = image(self.places, self.record.image).layers
+            self.record.layers = [str(layer) for layer in layers]
             self.disk.make(self.record.disk_bytes)
             self.disk.attach(self._layers())
             self.record.machine_id, self.record.host_keys = prepare(self.disk.root, first)
@@ -199,11 +203,10 @@ class Host:
         self.record.wanted = wanted
         self._save()
 
-    def _layers(self) -> list[Any]:
-        layers = image(self.places, self.record.image).layers
+    def _layers(self) -> list[Path]:
+        layers = [Path(layer) for layer in self.record.layers]
         missing = [str(layer) for layer in layers if not layer.is_dir()]
         if missing:
-            raise LabError(
-                "the image of a host is gone", missing[0], hint="./chronos lab down, then up"
-            )
-        return list(layers)
+            hint = f"./chronos lab down {self.places.lab}, then up"
+            raise LabError("the image of a host is gone", missing[0], hint=hint)
+        return layers

@@ -33,6 +33,7 @@ BARE_PACKAGES = (
     "cron",
     "curl",
     "dbus",
+    "e2fsprogs",
     "fail2ban",
     "gnupg",
     "iproute2",
@@ -40,12 +41,14 @@ BARE_PACKAGES = (
     "kmod",
     "less",
     "libpam-systemd",
+    "locales",
     "logrotate",
     "lsb-release",
     "netbase",
     "nftables",
     "openssh-server",
     "openssl",
+    "perl",
     "procps",
     "python3",
     "python3-systemd",
@@ -56,6 +59,7 @@ BARE_PACKAGES = (
     "tzdata",
     "ufw",
     "unattended-upgrades",
+    "wget",
     "xz-utils",
     "zstd",
 )
@@ -148,6 +152,19 @@ def _whole(final: Path) -> Iterator[Path]:
             (part / "tree").rename(final)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def prune(places: Places) -> list[Path]:
+    """Remove images of other package lists, if no other lab is there that may stand on them."""
+    others = [path for path in (places.state / "labs").glob("*") if path != places.folder]
+    if others or not places.images.is_dir():
+        return []
+    with _one_builder(places):
+        current = {layer for name in ("bare", "db") for layer in image(places, name).layers}
+        old = [path for path in places.images.glob("[a-z]*-*") if path not in current]
+        for path in old:
+            shutil.rmtree(path)
+    return old
 
 
 def _check_machine(places: Places) -> None:

@@ -46,6 +46,11 @@ class Upstream(threading.local):
         self.proxy = urllib.parse.urlsplit(proxy) if proxy else None
         self.connections: dict[tuple[str, str], http.client.HTTPConnection] = {}
 
+    def close(self) -> None:
+        for connection in self.connections.values():
+            connection.close()
+        self.connections.clear()
+
     def fetch(self, url: str, since: str | None, part: Path) -> http.client.HTTPResponse:
         """Write the body of a 200 to `part`. Raises Unanswered, OSError, HTTPException."""
         for _ in range(REDIRECTS):
@@ -81,7 +86,8 @@ class Upstream(threading.local):
                 connection.request("GET", url if plain_proxy else path, headers=headers)
                 return connection.getresponse()
             except (OSError, http.client.HTTPException):
-                self.connections.pop(place, None)
+                if stale := self.connections.pop(place, None):
+                    stale.close()
                 if attempt == 2:
                     raise
         raise AssertionError
@@ -176,6 +182,11 @@ class Handler(BaseHTTPRequestHandler):
     cache: Cache
     timeout = 120
     wbufsize = -1
+
+    def finish(self) -> None:
+        """Each connection is a thread's, and so are the connections above it."""
+        super().finish()
+        self.cache.upstream.close()
 
     def do_GET(self) -> None:
         self._answer(body=True)

@@ -18,7 +18,7 @@ from chronos_ops.model.settings import parameters_dir, parse_settings
 INSTANCE = "project-chronos"
 DB = "db"  # the alias of the declared host
 USER = "admin"
-_HEAD = """# The lab {lab!r} as a target: `./chronos lab up` writes it, `./chronos lab down` removes it.
+_HEAD = """# The lab {lab!r} as a target: written by `./chronos lab up`, gone with `lab down`.
 # Not committed: addresses and keys are this machine's own.
 """
 
