@@ -6,7 +6,7 @@ from typing import Any
 
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, postgres, s3, systemd, wal_archive
-from chronos_ops.facts.backups import BackupSet, StanzaInfo
+from chronos_ops.facts.backups import StanzaInfo
 from chronos_ops.facts.verification import Verification, verification
 from chronos_ops.model.errors import ChronosError, CommandFailed, UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status, judge
@@ -248,34 +248,20 @@ def restore_points(context: Context) -> Outcome:
         "they add no restore point." + _long_term(context, info),
         table=table,
         findings=findings,
-        measures={"restore_points": _reach(context, live)},
+        measures={
+            "backup_sets": [
+                {
+                    "repository": f"repo{item.repo}",
+                    "type": item.kind,
+                    "stopped": stamp(datetime.fromtimestamp(item.stopped, UTC)),
+                }
+                for item in info.backups
+            ]
+        },
     )
 
 
 restore_points.probe = True  # type: ignore[attr-defined]
-
-
-def _reach(context: Context, live: list[BackupSet]) -> list[dict[str, str]]:
-    """What the chart draws: repo1's sets, and the moment up to which its WAL has arrived."""
-    if not live:
-        return []
-    archived = context.ask(wal_archive.ARCHIVER).last_archived_at
-    arrived = datetime.fromisoformat(archived) if archived else _moment(live[-1].stopped)
-    until = stamp(max(arrived, _moment(live[-1].stopped)))
-    return [
-        {
-            "label": item.label,
-            "type": item.kind,
-            "began": stamp(_moment(item.started)),
-            "ended": stamp(_moment(item.stopped)),
-            "until": until,
-        }
-        for item in live
-    ]
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _long_term(context: Context, info: StanzaInfo) -> str:

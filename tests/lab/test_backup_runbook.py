@@ -403,4 +403,6 @@ def test_a_run_left_its_evidence(lab: LabStatus, configured: Result, tmp_path: P
         if path.is_file():
             assert passphrase.encode() not in path.read_bytes(), path
     assert (folder / "logs" / "pgbackrest-check.log").is_file()
-    assert (folder / "charts" / "restore-points-chart.svg").is_file()
+    chart = (folder / "charts" / "restore-points-chart.svg").read_text()
+    assert "repo1" in chart
+    assert "repo2" in chart
