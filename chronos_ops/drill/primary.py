@@ -5,6 +5,7 @@ run's own and go with it. Backed up by the same plans as the declared host.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from chronos_ops.connectors.postgres import PgAddress
@@ -24,6 +25,7 @@ from chronos_ops.model.settings import Settings
 from chronos_ops.plans import access, archiving, cipher, identity, pgbackrest_config, stanza
 
 Ask = Callable[[Settings], dict[str, Fact[Any]]]
+Think = Callable[[Settings, dict[str, Any]], Plan]
 
 
 def own_settings(settings: Settings, run_id: str, instance: str) -> Settings:
@@ -127,28 +129,28 @@ def ask_all(context: Context, facts: dict[str, Fact[Any]], ssh: Ssh | None) -> d
         return {name: future.result() for name, future in asked.items()}
 
 
-def set_up_backups(context: Context, primary: Primary) -> list[str]:
-    """Access, pgBackRest, stanza, archiving: the backup runbook's own plans; ids of the changes."""
+def set_up(context: Context, primary: Primary, megabytes: int) -> list[str]:
+    """Access, pgBackRest, stanza, archiving by the backup runbook's own plans; ids of the changes.
+
+    The sample data are loaded meanwhile: both are ready for the baseline backup then.
+    """
     own = replace(context, settings=primary.settings, ssh=primary.ssh)
-
-    def with_role(settings: Settings, values: dict[str, Any]) -> Plan:
-        return access.plan(settings, values, run_id=context.run_id)
-
-    steps: tuple[tuple[Ask, Callable[[Settings, dict[str, Any]], Plan]], ...] = (
-        (access.facts, with_role),
-        (pgbackrest_config.facts, pgbackrest_config.plan),
-        (stanza.facts, stanza.plan),
-        (archiving.facts, archiving.plan),
-    )
-    done: list[str] = []
-    for facts, plan in steps:
-        values = ask_all(own, facts(primary.settings), primary.ssh)
-        made = plan(primary.settings, values)
-        done += apply(made, own, ssh=primary.ssh, allow_restart=True, temporary=True)
+    done = _carry_out(own, access.facts, partial(access.plan, run_id=context.run_id))
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        loading = pool.submit(_load_sample, primary, megabytes)
+        for part in (pgbackrest_config, stanza, archiving):
+            done += _carry_out(own, part.facts, part.plan)
+        loading.result()
     return done
 
 
-def load_sample(primary: Primary, megabytes: int) -> None:
+def _carry_out(context: Context, facts: Ask, plan: Think) -> list[str]:
+    values = ask_all(context, facts(context.settings), context.ssh)
+    made = plan(context.settings, values)
+    return apply(made, context, allow_restart=True, temporary=True)
+
+
+def _load_sample(primary: Primary, megabytes: int) -> None:
     """The data to lose (D1)."""
     ssh = primary.ssh
     ssh.sql(sample.create_databases())

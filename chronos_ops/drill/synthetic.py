@@ -81,8 +81,7 @@ class Synthetic(Scenario):
 
     def set_up_backups(self, context: Context, drill: Drill) -> Outcome:
         made = drill.primary
-        done = primary.set_up_backups(context, made)
-        primary.load_sample(made, parameters(context).sample_megabytes)
+        done = primary.set_up(context, made, parameters(context).sample_megabytes)
         backup = made.settings.backup
         return Outcome(
             summary=f"Stanza `{backup.stanza}` below `{backup.bucket}{backup.prefix}`, passphrase "
