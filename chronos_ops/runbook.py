@@ -164,7 +164,7 @@ class Runbook:
             summary=f"Run `{context.run_id}` on target **{context.settings.target}**"
             + (" (dry run: nothing is touched)." if self.planning else "."),
             table=[
-                {"": "parameters", "seen": context.parameters.model_dump_json()},
+                {"": "parameters", "seen": _chosen(context.parameters)},
                 {"": "AWS identity", "seen": identity},
                 {"": "database host", "seen": f"{host.user}@{host.host}:{host.port}, key pinned"},
                 {"": "record", "seen": f"outputs/{context.settings.target}/{context.run_id}"},
@@ -260,10 +260,10 @@ class Runbook:
                 return Outcome(summary="Would draw what was measured.")
             svg = function(self._result_so_far())
             write_text(context.folder / "charts" / f"{cell}.svg", svg)
-            drawn["image/svg+xml"] = svg
+            drawn.append(svg)
             return Outcome(summary=f"`charts/{cell}.svg`")
 
-        drawn: dict[str, Any] = {}
+        drawn: list[str] = []
         self._run(cell, "chart", work, "would_run" if self.planning else "ok", drawn)
 
     def teardown(self, cell: str = "teardown") -> None:
@@ -328,7 +328,7 @@ class Runbook:
         kind: StepKind,
         work: Step,
         status: StepStatus = "ok",
-        extra: dict[str, Any] | None = None,
+        drawn: list[str] | None = None,
     ) -> None:
         """Journal, do, record and display one cell's work. What it raises is passed on."""
         display = Display()
@@ -343,7 +343,7 @@ class Runbook:
         except BaseException as error:
             self._record(display, cell, kind, started, "interrupted", None, error)
             raise
-        self._record(display, cell, kind, started, status, outcome, extra=extra)
+        self._record(display, cell, kind, started, status, outcome, chart="".join(drawn or ()))
 
     def _record(
         self,
@@ -354,13 +354,13 @@ class Runbook:
         status: StepStatus,
         outcome: Outcome | None,
         error: BaseException | None = None,
-        extra: dict[str, Any] | None = None,
+        chart: str = "",
     ) -> None:
         folder = self.context.folder
         files = {}
-        if extra:
-            chart = folder / "charts" / f"{cell}.svg"
-            files[f"charts/{cell}.svg"] = sha256(chart.read_bytes()).hexdigest()
+        if chart:
+            kept = folder / "charts" / f"{cell}.svg"
+            files[f"charts/{cell}.svg"] = sha256(kept.read_bytes()).hexdigest()
         record = StepRecord(
             schema="chronos-ops/step/1",
             cell=cell,
@@ -372,7 +372,7 @@ class Runbook:
             error=StepError.of(error) if error is not None else None,
             files=files,
         )
-        display.record(write_step(folder, record, self._redactor), extra)
+        display.record(write_step(folder, record, self._redactor), chart)
 
     def _result_so_far(self, *, final: bool = False) -> Result:
         """Judged from inside, where a cell's record alone says that it was executed."""
@@ -387,3 +387,9 @@ class Runbook:
         write_manifest(self.context.folder, (_STEPPED,))
         if self in _current:
             _current.remove(self)
+
+
+def _chosen(parameters: RunbookParameters) -> str:
+    """Parameters that are not the runbook's own defaults."""
+    given = parameters.model_dump(exclude_defaults=True, exclude={"target"})
+    return ", ".join(f"{name}={value!r}" for name, value in given.items()) or "all as written"

@@ -1,5 +1,6 @@
 """A kernel's outputs: one object a step that updates in place, redacted before they leave."""
 
+import threading
 import uuid
 from typing import Any
 
@@ -28,20 +29,22 @@ class Display:
     def __init__(self) -> None:
         self._id = uuid.uuid4().hex
         self._there = False
+        self._lock = threading.Lock()  # a step may speak from several threads
 
     def line(self, text: str) -> None:
         """Show this line in the place of the last one."""
         self._show({"text/plain": text})
 
-    def record(self, record: StepRecord, extra: dict[str, Any] | None = None) -> None:
-        """Show the step's record in the place of the line."""
-        self._show({**bundle(record), **(extra or {})})
+    def record(self, record: StepRecord, chart: str = "") -> None:
+        """Show the step's record, and the chart (SVG) that it drew, in the place of the line."""
+        self._show(bundle(record, chart))
 
     def _show(self, data: dict[str, Any]) -> None:
         if get_ipython() is None:  # imported by a script or a test
             return
-        publish_display_data(data, transient={"display_id": self._id}, update=self._there)
-        self._there = True
+        with self._lock:
+            publish_display_data(data, transient={"display_id": self._id}, update=self._there)
+            self._there = True
 
 
 def redact_outputs(redactor: Redactor) -> None:

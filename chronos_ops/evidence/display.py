@@ -1,5 +1,6 @@
 """How a step looks: the same record as HTML, Markdown and plain text."""
 
+import base64
 import html
 import re
 from collections.abc import Sequence
@@ -34,7 +35,10 @@ _STATUS_COLOURS = {
     "error": RED,
     "interrupted": RED,
 }
-_CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:pre-wrap"
+_CELL = (
+    "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:pre-wrap;"
+    "overflow-wrap:anywhere"
+)
 _SMALL = f"color:{GREY};font-size:90%"
 
 
@@ -52,14 +56,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h{rest}"
 
 
-def bundle(record: StepRecord) -> dict[str, Any]:
-    """The MIME bundle of a step's one displayed object."""
-    return {
+def bundle(record: StepRecord, chart: str = "") -> dict[str, Any]:
+    """The MIME bundle of a step's one displayed object, with the chart (SVG) it drew."""
+    shown_as = {
         STEP_MIME: record.model_dump(mode="json", by_alias=True),
-        "text/html": step_html(record),
+        "text/html": step_html(record) + (chart_html(chart, record.cell) if chart else ""),
         "text/markdown": step_markdown(record),
         "text/plain": step_plain(record),
     }
+    if chart:
+        shown_as["image/svg+xml"] = chart
+    return shown_as
 
 
 # -- HTML
@@ -84,6 +91,13 @@ def step_html(record: StepRecord) -> str:
         parts.append(f'<pre style="color:{RED};margin:4px 0;white-space:pre-wrap">{_e(text)}</pre>')
     style = f"border-left:4px solid {colour};padding:2px 0 2px 12px;margin:2px 0"
     return f'<div class="chronos-step" style="{style}">{"".join(parts)}</div>'
+
+
+def chart_html(svg: str, name: str) -> str:
+    """A chart inside HTML: frontends prefer HTML to SVG, and strip SVG elements out of it."""
+    data = base64.b64encode(svg.encode()).decode()
+    style = "max-width:100%;height:auto;background:#fff"
+    return f'<img alt="chart: {_e(name)}" style="{style}" src="data:image/svg+xml;base64,{data}">'
 
 
 def table_html(rows: Sequence[dict[str, Any]]) -> str:
