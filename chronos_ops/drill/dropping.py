@@ -9,11 +9,11 @@ from chronos_ops.drill.faults import Dropped
 from chronos_ops.drill.objectives import Loss, PhaseClock
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.synthetic import Synthetic, parameters, wait_archived
-from chronos_ops.drill.target import RecoveryTarget, at_time
 from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.recovery_target import RecoveryTarget, at_time
 from chronos_ops.model.wal import Lsn
 
 _DUMP = "/var/lib/postgresql/chronos-bring-back.dump"

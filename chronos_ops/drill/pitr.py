@@ -12,13 +12,13 @@ from chronos_ops.drill import hosts, marker
 from chronos_ops.drill.objectives import PhaseClock
 from chronos_ops.drill.recovering import harmless
 from chronos_ops.drill.restore import DrillHost, provision_drill_host, recover, restore
-from chronos_ops.drill.target import RecoveryTarget, at_time
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import destroy
 from chronos_ops.facts.wal_archive import ARCHIVER
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.recovery_target import RecoveryTarget, at_time
 
 ARCHIVE_SECONDS = 180.0
 BEFORE, AFTER = "last before the target", "first after the target"

@@ -16,11 +16,12 @@ from chronos_ops.drill.guards import require_no_cluster, require_own_host
 from chronos_ops.drill.hosts import new_host
 from chronos_ops.drill.install import install
 from chronos_ops.drill.reader import as_reader, make_reader
-from chronos_ops.drill.target import Reach, RecoveryTarget, choose_backup
+from chronos_ops.drill.target import Reach, choose_backup
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned
 from chronos_ops.facts.backups import BackupSet
 from chronos_ops.model.errors import ChronosError, CommandFailed, Refused
+from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.wal import Lsn
 

@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import ClassVar, Literal
 
 from chronos_ops.drill.state import Drill
-from chronos_ops.drill.target import RecoveryTarget
 from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.recovery_target import RecoveryTarget
 
 Mode = Literal["synthetic", "production_proof"]
 

@@ -5,9 +5,9 @@ from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.steady import SteadyState
 from chronos_ops.drill.synthetic import parameters
-from chronos_ops.drill.target import parse_target
 from chronos_ops.execution.context import Context
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.recovery_target import parse_target
 from chronos_ops.model.timing import utc_now
 
 

@@ -9,10 +9,10 @@ from chronos_ops.drill.objectives import Loss, PhaseClock
 from chronos_ops.drill.primary import Primary
 from chronos_ops.drill.probe import Probe
 from chronos_ops.drill.restore import DrillHost, Recovery
-from chronos_ops.drill.target import RecoveryTarget
 from chronos_ops.drill.workload import CommitRecord, Writer
 from chronos_ops.facts.backups import BackupSet
 from chronos_ops.model.errors import UsageError
+from chronos_ops.model.recovery_target import RecoveryTarget
 
 Digests = dict[str, DatabaseDigest]
 

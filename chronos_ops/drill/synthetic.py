@@ -19,7 +19,6 @@ from chronos_ops.drill.objectives import (
 from chronos_ops.drill.probe import Probe
 from chronos_ops.drill.scenario import Mode, Scenario
 from chronos_ops.drill.state import Drill
-from chronos_ops.drill.target import RecoveryTarget
 from chronos_ops.drill.workload import Task, Writer
 from chronos_ops.execution.context import Context
 from chronos_ops.facts.wal_archive import ARCHIVER
@@ -27,6 +26,7 @@ from chronos_ops.model.errors import ChronosError, UsageError
 from chronos_ops.model.finding import Finding
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
+from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.timing import Objectives
 
 PROBE_SECONDS = 180.0

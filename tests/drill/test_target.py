@@ -4,15 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chronos_ops.drill.target import (
-    Reach,
-    RecoveryTarget,
-    at_time,
-    choose_backup,
-    parse_target,
-)
+from chronos_ops.drill.target import Reach, choose_backup
 from chronos_ops.facts.backups import BackupSet
 from chronos_ops.model.errors import UsageError
+from chronos_ops.model.parameters import parse_parameters
+from chronos_ops.model.recovery_target import RecoveryTarget, at_time, parse_target
 from chronos_ops.model.wal import Lsn, WalSegment
 
 NOW = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
@@ -132,3 +128,8 @@ def test_an_unreachable_target_is_refused(target: RecoveryTarget) -> None:
 def test_an_empty_repository_reaches_nothing() -> None:
     with pytest.raises(UsageError, match="holds no backup"):
         choose_backup(RecoveryTarget(), Reach((), None))
+
+
+def test_an_unreadable_target_is_refused_with_the_parameters() -> None:
+    with pytest.raises(UsageError, match="needs its time zone"):
+        parse_parameters("disaster_recovery", {"recovery_target": "time:2026-11-22T21:00:00"})

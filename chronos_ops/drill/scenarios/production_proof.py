@@ -8,13 +8,14 @@ from chronos_ops.drill.objectives import PhaseClock
 from chronos_ops.drill.pitr import wait_archived
 from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.state import Drill
-from chronos_ops.drill.target import Reach, RecoveryTarget, choose_backup
+from chronos_ops.drill.target import Reach, choose_backup
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, wal_archive
 from chronos_ops.facts.postgres import IDENTITY
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.timing import Achieved, utc_now
 
 _NOTE = "production proof"

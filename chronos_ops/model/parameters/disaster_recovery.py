@@ -1,8 +1,11 @@
 """Parameters of the disaster-recovery drill (D)."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from chronos_ops.model.errors import UsageError
 from chronos_ops.model.parameters.common import RunbookParameters
+from chronos_ops.model.recovery_target import parse_target
+from chronos_ops.model.timing import utc_now
 
 
 class DisasterRecovery(RunbookParameters):
@@ -16,3 +19,12 @@ class DisasterRecovery(RunbookParameters):
     probe_failures: int = Field(3, ge=1)  # outside probes that must fail before it counts as down
     objective_recovery_time_seconds: float = Field(0.0, ge=0)  # 0: the target's own objective
     objective_recovery_point_seconds: float = Field(0.0, ge=0)  # 0: the target's own objective
+
+    @field_validator("recovery_target")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        try:
+            parse_target(value, utc_now())
+        except UsageError as error:
+            raise ValueError(error.text()) from None
+        return value
