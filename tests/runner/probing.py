@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.ssh import Ssh, SshAddress
-from chronos_ops.evidence.folder import RUN_DIR_VARIABLE
+from chronos_ops.evidence.folder import RUN_DIR_VARIABLE, make_folder, new_run_id
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
 from chronos_ops.model.finding import judge
@@ -206,3 +207,18 @@ def tells_secrets(context: Context) -> Outcome:
         measures={"password": "hunter2secret"},
         text="hunter2secret",
     )
+
+
+def stepping(folder: Path) -> Runbook:
+    """A run that a person steps through, in a folder below `folder`."""
+    started = time.monotonic(), stamp(utc_now())
+    redactor = Redactor()
+    redact_outputs(redactor)
+    chosen = settings()
+    parameters = parse_parameters(RUNBOOK, {"target": "probe"})
+    reached = Reached(Aws(chosen.aws), Ssh(SshAddress("127.0.0.1", 1, "x", "none")), "nobody")
+    made = make_folder(folder / "outputs", new_run_id(RUNBOOK), RUNBOOK, chosen, parameters)
+    run = Runbook.begin(RUNBOOK, made, chosen, parameters, reached, redactor)
+    run.hold(ExitStack())
+    run.opened(started, "nobody")
+    return run

@@ -10,11 +10,12 @@ from chronos_ops.evidence.display import bundle
 from chronos_ops.evidence.journal import read_journal
 from chronos_ops.evidence.manifest import differences
 from chronos_ops.evidence.record import read_result
+from chronos_ops.evidence.report import waterfall
 from chronos_ops.evidence.steps import STEP_MIME, read_steps
 from chronos_ops.model.errors import Refused
 from chronos_ops.model.result import Result, Verdict
 from chronos_ops.runner import execute
-from tests.runner.probing import Cell, spec
+from tests.runner.probing import DRILL, SETUP, Cell, spec
 
 
 def folder_of(tmp_path: Path, result: Result) -> Path:
@@ -174,3 +175,23 @@ def test_a_dry_run_names_the_steps_and_is_planned(tmp_path: Path) -> None:
     assert read_steps(folder)["make"].status == "would_run"
     assert "Create a resource" in (folder / "executed.html").read_text()
     assert not [e for e in read_journal(folder) if e.event == "resource"]
+
+
+def test_a_chart_is_drawn_from_the_result_alone(tmp_path: Path) -> None:
+    cells: list[Cell] = [
+        ("recover", "step", "run.step('recover', recovered)"),
+        ("waterfall", "chart", "run.chart('waterfall', waterfall)"),
+    ]
+    setup = SETUP.replace("\nrun =", "\nfrom chronos_ops.evidence.report import waterfall\nrun =")
+    values = {"objective_recovery_time_seconds": 30.0}  # first write 23 s, verified 31.5 s
+    result = execute(spec(tmp_path, cells, runbook=DRILL, values=values, setup=setup))
+    folder = folder_of(tmp_path, result)
+    assert result.verdict is Verdict.DEVIATED
+    assert result.reasons == ["achieved recovery time 31.5 s misses the objective of 30 s"]
+    kept = read_result(folder)
+    assert kept is not None
+    chart = (folder / "charts" / "waterfall.svg").read_text()
+    assert chart == waterfall(kept)
+    shown = cell(folder, "waterfall")["outputs"][0]["data"]
+    assert "".join(shown["image/svg+xml"]) == chart
+    assert 'alt="chart: waterfall"' in (folder / "executed.html").read_text()
