@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chronos_ops.lab import cgroups
 from chronos_ops.lab.errors import LabError, LabImpossible
-from chronos_ops.lab.places import Places
+from chronos_ops.lab.places import SERVICES, Places
 from chronos_ops.lab.run import run
 
 Progress = Callable[[str], None]
@@ -89,6 +90,42 @@ class Image:
     layers: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class Tools:
+    """How long-running builders are run: they end with the lab, and while they live nobody builds.
+
+    `joins` is the `cgroup.procs` of the lab; `lock` the builder's lock, which they inherit.
+    """
+
+    joins: Path
+    lock: int
+    progress: Progress
+
+    def follow(self, argv: list[str], env: dict[str, str]) -> None:
+        """Run one, passing on the lines that tell how far it is. Raises LabError."""
+        tail: list[str] = []
+        with subprocess.Popen(
+            ["sh", "-c", f'echo $$ > {self.joins} && exec "$@"', "sh", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=env,
+            pass_fds=[self.lock],
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    tail = [*tail[-20:], line.rstrip()]
+                    if line.startswith(("I: ", "Setting up ", "Fetched ")):
+                        self.progress(f"  {line.strip().removeprefix('I: ')}")
+            except BaseException:  # told to end: so must the tool be
+                process.terminate()
+                raise
+        if process.returncode != 0:
+            raise LabError(f"{argv[0]} failed while building an image", "\n".join(tail))
+
+
 def key(*parts: object) -> str:
     """Twelve hexadecimal digits that change with what an image is made of."""
     text = json.dumps([SUITE, FORMAT, _DPKG, *parts])
@@ -111,8 +148,9 @@ def ensure(places: Places, mirror: str, progress: Progress) -> None:
     Raises LabImpossible (keyring, disk space), LabError (a package could not be had).
     """
     places.images.mkdir(parents=True, exist_ok=True)
-    with _one_builder(places):
+    with _one_builder(places) as lock:
         clear_partial(places)
+        tools = Tools(cgroups.create_unlimited(places.cgroup(SERVICES)), lock, progress)
         bare, db = image(places, "bare").layers[0], image(places, "db").layers[0]
         if bare.is_dir() and db.is_dir():
             return
@@ -120,10 +158,10 @@ def ensure(places: Places, mirror: str, progress: Progress) -> None:
         if not bare.is_dir():
             progress(f"building the image of a bare Debian {SUITE} host (once, about 30 s)")
             with _whole(bare) as part:
-                _build_bare(part, mirror, progress)
+                _build_bare(part, mirror, tools)
         progress("adding PostgreSQL to the image of the database host (once, about 30 s)")
         with _whole(db) as part:
-            _build_db(part, bare, mirror, progress)
+            _build_db(part, bare, mirror, tools)
 
 
 def clear_partial(places: Places) -> list[Path]:
@@ -135,10 +173,10 @@ def clear_partial(places: Places) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _one_builder(places: Places) -> Iterator[None]:
+def _one_builder(places: Places) -> Iterator[int]:
     with (places.images / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle.fileno()
 
 
 @contextlib.contextmanager
@@ -183,14 +221,14 @@ def _check_machine(places: Places) -> None:
         )
 
 
-def _build_bare(part: Path, mirror: str, progress: Progress) -> None:
+def _build_bare(part: Path, mirror: str, tools: Tools) -> None:
     tree = part / "tree"
     source = f"deb [signed-by={KEYRING}] {mirror}/debian {SUITE} main"
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--aptopt=Acquire::Languages none"]
     argv += [f"--dpkgopt={option}" for option in _DPKG]
     argv += [f"--include={','.join(BARE_PACKAGES)}", SUITE, str(tree), source]
     env = {**os.environ, "TMPDIR": str(part), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-    _follow(argv, env, progress)
+    tools.follow(argv, env)
     run(["systemctl", "--root", tree, "enable", "systemd-networkd"])
     _make_anonymous(tree)
 
@@ -210,7 +248,7 @@ def _make_anonymous(tree: Path) -> None:
     default.write_text("LANG=C.UTF-8\n")
 
 
-def _build_db(part: Path, bare: Path, mirror: str, progress: Progress) -> None:
+def _build_db(part: Path, bare: Path, mirror: str, tools: Tools) -> None:
     tree, work, root = part / "tree", part / "work", part / "root"
     for path in (tree, work, root):
         path.mkdir()
@@ -218,12 +256,12 @@ def _build_db(part: Path, bare: Path, mirror: str, progress: Progress) -> None:
     options = f"lowerdir={bare},upperdir={tree},workdir={work}"
     run(["mount", "-t", "overlay", "-o", options, "overlay", root])
     try:
-        _install(root, mirror, progress)
+        _install(root, mirror, tools)
     finally:
         run(["umount", "--recursive", root])
 
 
-def _install(root: Path, mirror: str, progress: Progress) -> None:
+def _install(root: Path, mirror: str, tools: Tools) -> None:
     for kind in ("proc", "dev"):
         run(["mount", "--rbind", "--make-rslave", f"/{kind}", root / kind])
     sources = root / "etc/apt/sources.list"
@@ -237,34 +275,10 @@ def _install(root: Path, mirror: str, progress: Progress) -> None:
     no_cluster.write_text("create_main_cluster = false\n")
     env = {"PATH": os.environ["PATH"], "DEBIAN_FRONTEND": "noninteractive", "LANG": "C.UTF-8"}
     apt = ["chroot", str(root), "apt-get", "-q", "-o", "Acquire::Languages=none"]
-    _follow([*apt, "update"], env, progress)
-    _follow([*apt, "install", "-y", "--no-install-recommends", *DB_PACKAGES], env, progress)
+    tools.follow([*apt, "update"], env)
+    tools.follow([*apt, "install", "-y", "--no-install-recommends", *DB_PACKAGES], env)
     run([*apt, "clean"])
     for path in (sources, no_services, no_cluster):
         path.unlink()
     for path in root.glob("var/lib/apt/lists/*_*"):
         path.unlink()
-
-
-def _follow(argv: list[str], env: dict[str, str], progress: Progress) -> None:
-    """Run a long tool, passing on the lines that tell how far it is. Raises LabError."""
-    tail: list[str] = []
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=env,
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                tail = [*tail[-20:], line.rstrip()]
-                if line.startswith(("I: ", "Setting up ", "Fetched ")):
-                    progress(f"  {line.strip().removeprefix('I: ')}")
-        except BaseException:  # told to end: so must the tool be
-            process.terminate()
-            raise
-    if process.returncode != 0:
-        raise LabError(f"{argv[0]} failed while building an image", "\n".join(tail))

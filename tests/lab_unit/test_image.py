@@ -82,6 +82,9 @@ def test_too_little_disk_space_is_said_before_anything_is_built(
 def test_a_tool_that_fails_is_quoted(lab: Places) -> None:
     told: list[str] = []
     script = "echo 'I: running'; echo 'E: no such package'; exit 100"
-    with pytest.raises(LabError, match="E: no such package"):
-        image._follow(["sh", "-c", script], {"PATH": "/usr/bin:/bin"}, told.append)
+    with (lab.images / ".lock").open("w") as lock:
+        tools = image.Tools(lab.images / "procs", lock.fileno(), told.append)
+        with pytest.raises(LabError, match="E: no such package"):
+            tools.follow(["sh", "-c", script], {"PATH": "/usr/bin:/bin"})
     assert told == ["  running"]
+    assert (lab.images / "procs").read_text().strip().isdigit()
