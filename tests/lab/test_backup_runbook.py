@@ -1,9 +1,9 @@
 """The backup runbook on a real host: once whole, then nothing left to do, then each fault named."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,6 +12,7 @@ from chronos_ops import runner
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import backup_checks, host_checks
+from chronos_ops.evidence.folder import outputs_dir
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
@@ -74,7 +75,7 @@ def changes(result: Result, kind: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def configured(lab: LabStatus, context: Context, shell: Shell) -> Result:
+def configured(lab: LabStatus, context: Context, shell: Shell) -> Iterator[Result]:
     """The dry run, then the whole runbook, headlessly."""
     before = traces(context, shell)
     planned = runner.run(RUNBOOK, lab.name, {"pitr_test": "false"}, plan=True)
@@ -86,7 +87,9 @@ def configured(lab: LabStatus, context: Context, shell: Shell) -> Result:
     assert done.verdict is Verdict.PASSED, done.reasons
     assert changes(done, "planned") == changes(done, "applied")
     assert changes(done, "applied") in (0, changes(planned, "planned"))
-    return done
+    yield done
+    for result in (planned, done):
+        shutil.rmtree(outputs_dir() / lab.name / result.run_id)
 
 
 def test_the_runbook_passes_and_every_check_is_proven(configured: Result) -> None:
@@ -393,9 +396,7 @@ def test_after_a_downtime_all_catch_up_and_the_full_goes_first(
     assert not bad(backup_checks.schedule_check(context))
 
 
-def test_a_run_left_its_evidence(lab: LabStatus, configured: Result, tmp_path: Path) -> None:
-    from chronos_ops.evidence.folder import outputs_dir
-
+def test_a_run_left_its_evidence(lab: LabStatus, configured: Result) -> None:
     folder = outputs_dir() / lab.name / configured.run_id
     secret = load_settings(lab.name)
     passphrase = Aws(secret.aws).get_secret(secret.backup.cipher_secret).reveal()
