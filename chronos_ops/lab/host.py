@@ -72,7 +72,7 @@ class Host:
             root=self.disk.root,
             bridge=bridge,
             memory_bytes=record.memory_bytes,
-            lxcfs=Lxcfs(folder / "lxcfs", places.cgroup(SERVICES), log),
+            lxcfs=Lxcfs(folder / "lxcfs", places.cgroup(SERVICES), places.logs / "lxcfs.log"),
             log=log,
         )
 

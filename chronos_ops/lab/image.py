@@ -212,6 +212,12 @@ def _check_machine(places: Places) -> None:
             KEYRING,
             hint="apt-get install debian-archive-keyring (bookworm-updates has the newer one)",
         )
+    if run(["stat", "--file-system", "--format=%T", places.images]).strip() == "overlayfs":
+        raise LabImpossible(
+            "images cannot be layered on an overlay file system",
+            places.images,
+            hint="set CHRONOS_LAB_STATE to a place on ext4 or xfs (in a container: a volume)",
+        )
     free = shutil.disk_usage(places.images).free
     if free < NEEDED_BYTES:
         raise LabImpossible(

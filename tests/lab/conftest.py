@@ -11,6 +11,7 @@ import pytest
 
 from chronos_ops.lab import control
 from chronos_ops.lab.control import LabStatus
+from chronos_ops.lab.leftovers import TEST_LABS
 from chronos_ops.model.settings import parameters_dir
 
 Host = dict[str, Any]
@@ -34,8 +35,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStatus]:
 def _forget_dead_targets() -> None:
     """Parameter files of test runs that were killed; their labs the next `up` clears."""
     for path in parameters_dir().glob("test-*.yaml"):
-        pid = path.stem.split("-")[1]
-        if not Path("/proc", pid).exists():
+        run = TEST_LABS.fullmatch(path.stem)
+        if run and not Path("/proc", run[1]).exists():
             path.unlink()
 
 

@@ -21,14 +21,10 @@ def wait_until(ready: Callable[[], Any], what: str, seconds: float = 30) -> None
         time.sleep(0.1)
 
 
-def test_the_declared_host_is_a_fresh_cloud_instance_with_a_cluster(
-    lab: LabStatus, shell: Shell
-) -> None:
+def test_the_declared_host_is_a_cloud_instance_with_a_cluster(lab: LabStatus, shell: Shell) -> None:
     assert shell("db", "id -un; sudo -n id -un").stdout.split() == ["admin", "root"]
     clusters = shell("db", "pg_lsclusters --no-header").stdout.split()
     assert clusters[:4] == ["17", "main", "5432", "online"]
-    assert shell("db", "systemctl is-system-running").stdout.strip() == "running"
-    assert "pgbackrest" not in shell("db", "cat /etc/postgresql/17/main/postgresql.conf").stdout
     settings = load_settings(lab.name)
     assert settings.host.instance == "project-chronos"
     assert settings.host.address == lab.host("db")["address"]
@@ -125,6 +121,9 @@ def test_each_host_has_its_own_identity(
     assert one["machine_id"] != two["machine_id"]
     assert not set(one["host_keys"]) & set(two["host_keys"])
     assert shell("one", "cat /etc/machine-id").stdout.strip() == one["machine_id"]
+    booted = shell("one", "systemctl is-system-running --wait", check=False).stdout.strip()
+    assert booted == "running", shell("one", "systemctl --failed").stdout
+    assert shell("one", "ls /usr/lib/postgresql", check=False).returncode != 0
 
 
 @pytest.mark.parametrize(
