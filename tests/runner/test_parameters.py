@@ -26,7 +26,7 @@ def drill(**overrides: str) -> DisasterRecovery:
         ("fault_offset_seconds", "-1", -1.0),
         ("probe_failures", "3", 3),
         ("recovery_target", "time:2026-11-22 02:30:00+01:00", "time:2026-11-22 02:30:00+01:00"),
-        ("recovery_target", "0123", "0123"),
+        ("recovery_target", "name:0123", "name:0123"),
     ],
 )
 def test_text_becomes_the_declared_type(name: str, text: str, value: Any) -> None:

@@ -140,6 +140,7 @@ def test_a_cell_that_takes_too_long_is_interrupted_then_torn_down(tmp_path: Path
     assert read_steps(folder_of(tmp_path, result))["teardown"].status == "ok"
 
 
+@pytest.mark.lab  # needs no lab, but seconds that the fast suite does not have
 def test_a_kernel_that_does_not_obey_is_killed(tmp_path: Path) -> None:
     stubborn = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
     cells = [step("make", "makes"), ("wait", "step", stubborn)]

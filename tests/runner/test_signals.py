@@ -60,7 +60,10 @@ def only_run(folder: Path) -> Path:
     return found.parent
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+SLOW = pytest.mark.lab  # needs no lab, but seconds that the fast suite does not have
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=SLOW)])
 def test_a_signal_ends_the_run_tears_down_and_leaves_no_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -110,7 +113,7 @@ def test_a_killed_runner_is_torn_down_and_sealed_by_the_next_run(tmp_path: Path)
     assert differences(killed) == []
 
 
-@pytest.mark.parametrize("kind", ["fills", "shows"])
+@pytest.mark.parametrize("kind", ["fills", pytest.param("shows", marks=SLOW)])
 def test_a_full_disk_keeps_the_last_good_copy_and_does_not_pass(tmp_path: Path, kind: str) -> None:
     """On a file system of 12 MB, mounted in a namespace that ends with the process."""
     unshare = shutil.which("unshare")
