@@ -104,6 +104,9 @@ class Host:
 
     def wait_until_up(self) -> None:
         wait_for_ssh(self.record.address)
+        with self._lock:
+            if self.state == "starting":
+                self.state = "running"
 
     def _boot(self) -> None:
         self.disk.attach(self._layers())

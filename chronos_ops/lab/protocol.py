@@ -20,8 +20,11 @@ tag            name, tags, metadata (both replaced if given)    host
 map_address    static_ip, name (moved if it was mapped)         {static_ip, name}
 unmap_address  static_ip                                        {}
 addresses                                                       {static_ip: name}
-inject         extra_hosts, ca_certificates, for every host     {}
-               created from now on
+reserve_address                                                 {address}: static, nobody's yet
+release_address  address                                        {}
+inject         extra_hosts, ca_certificates, authorized_keys    {}
+               (where none are given), for every host created
+               from now on
 serve          name, argv, env (run as the lab's owner)         {pid}
 services                                                        {name: {pid, restarts}}
 shutdown       purge (default true: disks and records too)      {} before it is done
