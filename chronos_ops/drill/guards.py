@@ -14,7 +14,9 @@ _DATA_DIRECTORY = r"""
 d=$1; b=$2
 [ -e "$d" ] || { echo absent; exit 0; }
 [ -n "$(ls -A "$d")" ] || { echo empty; exit 0; }
-if pgrep -x postgres >/dev/null || [ -e "$d/postmaster.pid" ]; then echo running; exit 0; fi
+for p in $(pgrep -x postgres); do
+    if [ "$(readlink "/proc/$p/cwd")" = "$(readlink -f "$d")" ]; then echo running; exit 0; fi
+done
 id=$("$b/pg_controldata" -D "$d" 2>/dev/null | sed -n 's/^Database system identifier: *//p')
 echo "holds ${id:-unknown}"
 """
