@@ -17,13 +17,17 @@ from chronos_ops.model.plan import (
     Deed,
     DestroyInstance,
     EmptyPrefix,
+    RemoveFile,
     RemoveIamUser,
     RemoveSecret,
+    RunCommand,
     RunSql,
+    WriteFile,
 )
 from chronos_ops.model.settings import Settings, parse_settings
 
 _DEED: TypeAdapter[Deed] = TypeAdapter(Deed)
+_ON_THE_HOST = (RunCommand, WriteFile, RemoveFile, RunSql)
 Resource = tuple[str, list[Deed]]
 
 
@@ -68,9 +72,9 @@ def rollback(folder: Path, journal: Journal) -> list[str]:
         return []
     settings = run_settings(folder)
     aws = Aws(settings.aws, journal)
-    ssh: Ssh | None = None
-    if any(isinstance(deed, RunSql) or not _is_removal(deed) for _, u in pending for deed in u):
-        ssh = Ssh(declared_host(settings, aws), journal)
+    ssh = None
+    if any(isinstance(deed, _ON_THE_HOST) for _, undo in pending for deed in undo):
+        ssh = _host(settings, aws, journal)
     doer = Doer(aws, ssh, journal.keep_secret)
     removed: list[str] = []
     stayed: list[str] = []
@@ -95,8 +99,13 @@ def rollback(folder: Path, journal: Journal) -> list[str]:
     return removed
 
 
-def _is_removal(deed: Deed) -> bool:
-    return isinstance(deed, DestroyInstance | EmptyPrefix | RemoveIamUser | RemoveSecret)
+def _host(settings: Settings, aws: Aws, journal: Journal) -> Ssh | None:
+    """The declared host, or None where it cannot be found: all else is removed nevertheless."""
+    try:
+        return Ssh(declared_host(settings, aws), journal)
+    except ChronosError as error:
+        journal.note("teardown without the declared host", error=error.text())
+        return None
 
 
 def _prove_gone(aws: Aws, deed: Deed) -> None:
