@@ -30,7 +30,7 @@ class Disk:
         self.mount.mkdir(parents=True, exist_ok=True)
         self.root.mkdir(parents=True, exist_ok=True)
         if not self.mount.is_mount():
-            run(["mount", "-o", "loop,discard,barrier=0", self.file, self.mount])
+            run(["mount", "-o", "loop,discard", self.file, self.mount])
         if not self.root.is_mount():
             upper, work = self.mount / "upper", self.mount / "work"
             upper.mkdir(mode=0o755, exist_ok=True)
