@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from chronos_ops.evidence.cells import code_cells
+from chronos_ops.evidence.display import verdict_html
 from chronos_ops.evidence.folder import (
     NOTEBOOK_VARIABLE,
     RUN_DIR_VARIABLE,
@@ -65,6 +66,7 @@ from chronos_ops.model.timing import stamp, utc_now
 from chronos_ops.runbook_opening import (
     Reached,
     check_environment,
+    chosen,
     notebook_parameters,
     reach,
     run_settings,
@@ -164,7 +166,7 @@ class Runbook:
             summary=f"Run `{context.run_id}` on target **{context.settings.target}**"
             + (" (dry run: nothing is touched)." if self.planning else "."),
             table=[
-                {"": "parameters", "seen": _chosen(context.parameters)},
+                {"": "parameters", "seen": chosen(context.parameters)},
                 {"": "AWS identity", "seen": identity},
                 {"": "database host", "seen": f"{host.user}@{host.host}:{host.port}, key pinned"},
                 {"": "record", "seen": f"outputs/{context.settings.target}/{context.run_id}"},
@@ -298,7 +300,8 @@ class Runbook:
             summary=f"**{result.verdict.upper()}**"
             + "".join(f"\n\n{reason}" for reason in result.reasons)
         )
-        self._record(display, cell, "verdict", started, "ok", outcome)
+        banner = verdict_html(result)
+        self._record(display, cell, "verdict", started, "ok", outcome, banner=banner)
         self.context.close()
         if self._interactive:
             self._seal()
@@ -355,6 +358,7 @@ class Runbook:
         outcome: Outcome | None,
         error: BaseException | None = None,
         chart: str = "",
+        banner: str = "",
     ) -> None:
         folder = self.context.folder
         files = {}
@@ -372,7 +376,7 @@ class Runbook:
             error=StepError.of(error) if error is not None else None,
             files=files,
         )
-        display.record(write_step(folder, record, self._redactor), chart)
+        display.record(write_step(folder, record, self._redactor), chart, banner)
 
     def _result_so_far(self, *, final: bool = False) -> Result:
         """Judged from inside, where a cell's record alone says that it was executed."""
@@ -387,9 +391,3 @@ class Runbook:
         write_manifest(self.context.folder, (_STEPPED,))
         if self in _current:
             _current.remove(self)
-
-
-def _chosen(parameters: RunbookParameters) -> str:
-    """Parameters that are not the runbook's own defaults."""
-    given = parameters.model_dump(exclude_defaults=True, exclude={"target"})
-    return ", ".join(f"{name}={value!r}" for name, value in given.items()) or "all as written"

@@ -82,3 +82,9 @@ def reach(settings: Settings, journal: Journal | None = None) -> Reached:
             raise
         raise Refused("the target cannot be used", error.text()) from None
     return Reached(aws, ssh, identity.arn)
+
+
+def chosen(parameters: RunbookParameters) -> str:
+    """Parameters that are not the runbook's own defaults."""
+    given = parameters.model_dump(exclude_defaults=True, exclude={"target"})
+    return ", ".join(f"{name}={value!r}" for name, value in given.items()) or "all as written"

@@ -35,9 +35,9 @@ class Display:
         """Show this line in the place of the last one."""
         self._show({"text/plain": text})
 
-    def record(self, record: StepRecord, chart: str = "") -> None:
-        """Show the step's record, and the chart (SVG) that it drew, in the place of the line."""
-        self._show(bundle(record, chart))
+    def record(self, record: StepRecord, chart: str = "", banner: str = "") -> None:
+        """Show the step's record in the place of the line; see `display.bundle`."""
+        self._show(bundle(record, chart, banner))
 
     def _show(self, data: dict[str, Any]) -> None:
         if get_ipython() is None:  # imported by a script or a test

@@ -56,11 +56,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h{rest}"
 
 
-def bundle(record: StepRecord, chart: str = "") -> dict[str, Any]:
-    """The MIME bundle of a step's one displayed object, with the chart (SVG) it drew."""
+def bundle(record: StepRecord, chart: str = "", banner: str = "") -> dict[str, Any]:
+    """The MIME bundle of a step's one displayed object: with the chart (SVG) it drew, or as the
+    verdict's banner (HTML).
+    """
+    drawn = chart_html(chart, record.cell) if chart else ""
     shown_as = {
         STEP_MIME: record.model_dump(mode="json", by_alias=True),
-        "text/html": step_html(record) + (chart_html(chart, record.cell) if chart else ""),
+        "text/html": banner or step_html(record) + drawn,
         "text/markdown": step_markdown(record),
         "text/plain": step_plain(record),
     }

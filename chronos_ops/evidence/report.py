@@ -106,7 +106,8 @@ def waterfall(result: Result) -> str:
         axes.set_yticks(range(len(frame)), [str(name) for name in frame["phase"]])
         axes.invert_yaxis()
         axes.set_xlim(0, right * 1.14)
-        axes.set_xlabel("seconds since the fault" if right < 600 else "time since the fault")
+        since = "the fault" if result.phases[0].name == "detect" else "the first phase began"
+        axes.set_xlabel(f"seconds since {since}" if right < 600 else f"time since {since}")
         if right >= 600:
             axes.xaxis.set_major_formatter(lambda value, _: duration(float(value)))
         if near and objective is not None:
