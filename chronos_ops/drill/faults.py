@@ -18,9 +18,10 @@ from chronos_ops.execution.provision import destroy
 from chronos_ops.model.errors import ChronosError, CommandFailed, TransportError
 from chronos_ops.model.timing import utc_now
 
-# The kernel resets the machine at once, without a sync. Where there is no such trigger (a
-# container), SIGKILL goes to every process but the first one and this shell.
-_POWER_FAILURE = "echo b > /proc/sysrq-trigger; kill -9 -1; exit 0"
+# The kernel resets the machine at once, without a sync. A container shares its kernel with the
+# machine that it runs on, which must live: there SIGKILL goes to every process but the first one
+# and this shell.
+_POWER_FAILURE = "systemd-detect-virt -cq || echo b > /proc/sysrq-trigger; kill -9 -1; exit 0"
 
 
 @dataclass(frozen=True)
