@@ -21,6 +21,7 @@ from chronos_ops.drill.scenario import Mode, Scenario
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.workload import Task, Writer
 from chronos_ops.execution.context import Context
+from chronos_ops.facts import s3
 from chronos_ops.facts.wal_archive import ARCHIVER
 from chronos_ops.model.errors import ChronosError, UsageError
 from chronos_ops.model.finding import Finding
@@ -59,6 +60,13 @@ class Synthetic(Scenario):
         if asked.own and not self.point_in_time:
             raise UsageError(
                 f"scenario {self.id} recovers to the latest commit", f"asked for {asked}"
+            )
+        bucket = context.settings.backup.bucket
+        if context.ask(s3.location(bucket)) is None:
+            raise UsageError(
+                "the target's backup bucket does not exist",
+                bucket,
+                hint="run pgbackrest_backup_restore on this target first",
             )
         drill.asked = asked
         where = f"just before the fault, by {asked.kind}" if asked.own else self.default_target()
