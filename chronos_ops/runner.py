@@ -126,7 +126,17 @@ def execute(spec: Spec) -> Result:
         if refusal:
             shutil.rmtree(folder)
             raise Refused(refusal)
-        return _Sealing(folder, redactor, progress.note).seal(notebook, cells, ending)
+        result = _Sealing(folder, redactor, progress.note).seal(notebook, cells, ending)
+        progress.note(overhead_line(result))
+        return result
+
+
+def overhead_line(result: Result) -> str:
+    """What the runbook itself cost: its wall time without what was remote work or waiting."""
+    figures = result.measures["overhead"]
+    wall, own = figures["wall_seconds"], figures["own_seconds"]
+    share = own / wall if wall else 0.0
+    return f"overhead: {own:.1f} s of {wall:.1f} s ({share:.0%}), the rest was work and waiting"
 
 
 def _drive(

@@ -43,7 +43,11 @@ class Progress:
         mark = "[red]✗[/]" if error else _MARKS.get(record.status if record else "ok", "[red]✗[/]")
         said = error.splitlines()[0] if error else _said(record)
         padded = escape(f"{name:<28} {duration(seconds):>10}  {said}".rstrip())
-        self._console.print(f" {mark} {padded}", overflow="ellipsis", no_wrap=True)
+        line = f" {mark} {padded}"
+        if self._console.is_terminal:
+            self._console.print(line, overflow="ellipsis", no_wrap=True)
+        else:  # a log has no width
+            self._console.print(line, soft_wrap=True)
 
 
 def _said(record: StepRecord | None) -> str:
