@@ -173,7 +173,7 @@ def main() -> None:
         "--repository",
         choices=("s3", "posix"),
         default="s3",
-        help="posix: on the host's own disk, where the S3 endpoint (an emulator's) would be slowest",
+        help="posix: on the host's own disk, so that the S3 endpoint is left out",
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chronos-bench-") as folder:
