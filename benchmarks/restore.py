@@ -153,7 +153,7 @@ def compare(target: str, megabytes: int, rounds: int, repository: str, folder: P
                 context.say(f"round {number + 1}: {name} {found[name][-1]:.1f} s")
         best = statistics.median(found["tuned"])
         print(
-            f"\nrestore of {size:.0f} MB, medians of {rounds} alternating rounds, repository: {repository}"
+            f"\nrestore of {size:.0f} MB from {repository}, medians of {rounds} alternating rounds"
         )
         for name, seconds_of in found.items():
             middle = statistics.median(seconds_of)
