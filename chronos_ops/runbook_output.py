@@ -42,8 +42,9 @@ class Display:
     def _show(self, data: dict[str, Any]) -> None:
         if get_ipython() is None:  # imported by a script or a test
             return
+        publish: Any = publish_display_data  # untyped
         with self._lock:
-            publish_display_data(data, transient={"display_id": self._id}, update=self._there)
+            publish(data, transient={"display_id": self._id}, update=self._there)
             self._there = True
 
 
