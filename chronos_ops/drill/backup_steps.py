@@ -8,14 +8,17 @@ from chronos_ops.drill.backup_checks import (
     verify_repositories,
 )
 from chronos_ops.drill.host_checks import config_files, connection_check, rights_check
+from chronos_ops.drill.pitr import begin_scratch_host, settle_scratch_host
 
 __all__ = [
     "archive_check",
+    "begin_scratch_host",
     "config_files",
     "connection_check",
     "pitr_proof",
     "restore_points",
     "rights_check",
     "schedule_check",
+    "settle_scratch_host",
     "verify_repositories",
 ]

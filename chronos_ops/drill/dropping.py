@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import ClassVar
 
 from chronos_ops.drill import integrity, recovering, sample
+from chronos_ops.drill.archived import switch_segment, wait_archived
 from chronos_ops.drill.faults import Dropped
 from chronos_ops.drill.objectives import Loss, PhaseClock
 from chronos_ops.drill.state import Drill
-from chronos_ops.drill.synthetic import Synthetic, parameters, wait_archived
+from chronos_ops.drill.synthetic import Synthetic, parameters
 from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, judge
@@ -82,7 +83,8 @@ class Dropping(Synthetic):
             len(drill.writer.wait_for(1, 1).acked) + _COMMITS_AROUND,
             60 + 3 * _COMMITS_AROUND / rate,
         )
-        wait_archived(context, drill)
+        ssh = drill.primary.ssh
+        wait_archived(context, ssh, switch_segment(ssh))
         return super().provision_drill_host(context, drill)
 
     def restore(self, context: Context, drill: Drill) -> Outcome:

@@ -56,14 +56,18 @@ class Probe:
         return Look(time.monotonic(), True, "answered")
 
     def _run(self) -> None:
+        """A look a second, also while an earlier one still waits for its answer."""
         due = time.monotonic()
         while not self._stop.is_set():
-            look = self.look()
-            with self._changed:
-                self.looks.append(look)
-                self._changed.notify_all()
+            threading.Thread(target=self._note, daemon=True, name="outside-look").start()
             due = max(due + self._interval, time.monotonic())
             self._stop.wait(due - time.monotonic())
+
+    def _note(self) -> None:
+        look = self.look()
+        with self._changed:
+            self.looks.append(look)
+            self._changed.notify_all()
 
     def wait_down(self, failures: int, since: float, timeout: float) -> Look:
         """Wait for that many failures in a row after `since`; gives the one that decided.
@@ -83,10 +87,8 @@ class Probe:
         return found
 
     def stop(self) -> None:
-        """No more looks."""
+        """No more looks; one that is under way ends by its own time-out."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
 
 
 def failing(looks: list[Look], failures: int, since: float) -> Look | None:

@@ -82,10 +82,15 @@ class Recovery:
 
 
 def provision_drill_host(context: Context, settings: Settings, role: str) -> DrillHost:
-    """A bare host that can reach the repository of `settings`, and no more.
+    """A host that can reach the repository of `settings`, and no more.
 
-    The reader's key is made while the host boots. Raises what provisioning, apt or S3 raise.
+    Raises what provisioning, apt or S3 raise.
     """
+    return reach_repository(context, make_drill_host(context, settings, role))
+
+
+def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHost:
+    """A bare host, closed, with the packages; the reader's key is made while it boots."""
     reading = as_reader(settings, context.run_id)
     repository_context = replace(context, settings=settings)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -95,13 +100,12 @@ def provision_drill_host(context: Context, settings: Settings, role: str) -> Dri
         firewall.close(ssh, settings.postgres.operator_networks, settings.postgres.port)
         major = install(context, ssh, settings, with_cluster=False)
         reader.result()
-    host = DrillHost(provisioned, ssh, reading, major)
-    repository.configure(context, ssh, reading, host.data_directory)
-    return _with_repository(context, host)
+    return DrillHost(provisioned, ssh, reading, major)
 
 
-def _with_repository(context: Context, host: DrillHost) -> DrillHost:
+def reach_repository(context: Context, host: DrillHost) -> DrillHost:
     """What the repository holds; PostgreSQL of its version is installed if another is here."""
+    repository.configure(context, host.ssh, host.settings, host.data_directory)
     stanza = host.settings.backup.stanza
     info = repository.look(context, host.ssh, stanza)
     current = [db for db in info.databases if db.repo == 1][-1]

@@ -7,6 +7,7 @@ from typing import ClassVar, cast
 from chronos_ops.connectors.postgres import PgAddress
 from chronos_ops.drill import integrity, primary, recovering, sample
 from chronos_ops.drill.accounting import hold_against_record, independent_count
+from chronos_ops.drill.archived import switch_segment, wait_archived
 from chronos_ops.drill.objectives import (
     Loss,
     achieved,
@@ -22,8 +23,7 @@ from chronos_ops.drill.state import Drill
 from chronos_ops.drill.workload import Task, Writer
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import s3
-from chronos_ops.facts.wal_archive import ARCHIVER
-from chronos_ops.model.errors import ChronosError, UsageError
+from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
@@ -31,9 +31,7 @@ from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.timing import Objectives
 
 PROBE_SECONDS = 180.0
-ARCHIVE_SECONDS = 120.0
 _FIRST_COMMITS = 5
-_SWITCH = "SELECT pg_walfile_name(pg_switch_wal()) AS segment"
 
 
 def parameters(context: Context) -> DisasterRecovery:
@@ -117,8 +115,8 @@ class Synthetic(Scenario):
         with context.journal.interval("wait", "the first acknowledged commits"):
             drill.writer.wait_for(_FIRST_COMMITS, timeout=60 + 3 / wanted.commits_per_second)
         drill.probe.start()
-        drill.push_seconds = wait_archived(context, drill)
-        new_window(context, drill)
+        segment = new_window(context, drill)
+        drill.push_seconds = wait_archived(context, made.ssh, segment)
         drill.digests_before = integrity.read_all(made.ssh)
         drill.rows_before = made.ssh.sql_rows(sample.application_query(), sample.DATABASE)
         tables = sum(len(d.tables) for d in drill.digests_before.values())
@@ -231,31 +229,12 @@ class Synthetic(Scenario):
         )
 
 
-def wait_archived(context: Context, drill: Drill) -> float:
-    """Switch the segment and wait until it is archived; seconds that its push took."""
-    ssh = drill.primary.ssh
-    segment = str(ssh.sql_rows(_SWITCH)[0]["segment"])
-    began = time.monotonic()
-    with context.journal.interval("wait", f"archiving of {segment}"):
-        while True:
-            archiver = context.ask(ARCHIVER, ssh)
-            seconds = time.monotonic() - began
-            if archiver.last_archived[:24] >= segment:
-                return round(seconds, 3)
-            if seconds > ARCHIVE_SECONDS:
-                raise ChronosError(
-                    f"WAL segment {segment} was not archived in {seconds:.0f} s",
-                    archiver,
-                    hint="see the PostgreSQL log of the primary",
-                )
-            time.sleep(0.1)
-
-
-def new_window(context: Context, drill: Drill) -> None:
-    """An archive window begins: the segment is switched, the next one is open."""
-    row = drill.primary.ssh.sql_rows(_SWITCH)[0]
+def new_window(context: Context, drill: Drill) -> str:
+    """An archive window begins: this segment is closed, the next one is open."""
+    segment = switch_segment(drill.primary.ssh)
     drill.window_began = time.monotonic()
-    context.journal.note("archive window", begins_after=row["segment"])
+    context.journal.note("archive window", begins_after=segment)
+    return segment
 
 
 def random_offset(context: Context) -> float:

@@ -3,9 +3,9 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from chronos_ops.drill import marker, recovering
+from chronos_ops.drill.archived import wait_archived
 from chronos_ops.drill.integrity import not_applicable
 from chronos_ops.drill.objectives import PhaseClock
-from chronos_ops.drill.pitr import wait_archived
 from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.target import Reach, choose_backup
@@ -71,7 +71,7 @@ class ProductionProof(Scenario):
         marker.write(context.ssh, context.run_id, drill.marker)
         segment = marker.now(context.ssh)["segment"]
         timeout = context.settings.backup.archive_timeout_seconds
-        wait_archived(context, segment, timeout + 60.0)
+        wait_archived(context, context.ssh, segment, timeout + 60.0)
 
     def provision_drill_host(self, context: Context, drill: Drill) -> Outcome:
         outcome = recovering.make_host(context, drill, context.settings)
