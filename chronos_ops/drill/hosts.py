@@ -35,6 +35,11 @@ def new_host(context: Context, role: str) -> Provisioned:
     )
 
 
+def install_log(context: Context, host: Provisioned) -> Path:
+    """What apt said on a host of this run."""
+    return context.folder / "logs" / f"install-{host.name}.log"
+
+
 def forget_keys(context: Context) -> None:
     """The hosts are gone: so are their keys."""
     shutil.rmtree(_key_folder(context), ignore_errors=True)

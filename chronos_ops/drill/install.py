@@ -4,6 +4,8 @@ The host is new and ours: dpkg may do without fsync, no cluster is made that wou
 again, nothing starts by itself.
 """
 
+from pathlib import Path
+
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
 from chronos_ops.facts.packages import candidates
@@ -68,7 +70,13 @@ _MAJOR = r"apt-cache depends postgresql | sed -n 's/^ *Depends: postgresql-\([0-
 
 
 def install(
-    context: Context, ssh: Ssh, settings: Settings, *, with_cluster: bool, major: str = ""
+    context: Context,
+    ssh: Ssh,
+    settings: Settings,
+    log: Path,
+    *,
+    with_cluster: bool,
+    major: str = "",
 ) -> str:
     """Install on a bare host and return PostgreSQL's major version there.
 
@@ -78,7 +86,6 @@ def install(
     wanted = [f"postgresql-{major}" if major else "postgresql", "pgbackrest", "nftables"]
     if major:
         wanted += _offered(context, ssh, settings, major)
-    log = context.folder / "logs" / f"install-{ssh.address.host}.log"
     cluster = ["true", _NEW_CLUSTER] if with_cluster else ["false", ""]
     argv = ["sh", "-c", _INSTALL, "install", *cluster, *wanted]
     try:
@@ -88,15 +95,14 @@ def install(
         raise CommandFailed(
             f"installing PostgreSQL on {ssh.address.host}", error.exit_code, error.output, hint=hint
         ) from None
-    return major or _release_major(context, ssh, settings, said)
+    return major or _release_major(context, ssh, settings, log, said)
 
 
-def _release_major(context: Context, ssh: Ssh, settings: Settings, said: str) -> str:
+def _release_major(context: Context, ssh: Ssh, settings: Settings, log: Path, said: str) -> str:
     """The release's own major version; packages of the extensions follow once it is known."""
     major = said.strip().rpartition("major: ")[2]
     if not major.isdigit():
         raise UnreadableAnswer("the release's PostgreSQL version is not known", said[-200:])
-    log = context.folder / "logs" / f"install-{ssh.address.host}.log"
     more = _offered(context, ssh, settings, major)
     if more:
         ssh.run(

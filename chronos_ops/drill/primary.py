@@ -11,7 +11,7 @@ from typing import Any
 from chronos_ops.connectors.postgres import PgAddress
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import sample
-from chronos_ops.drill.hosts import host_name, new_host
+from chronos_ops.drill.hosts import host_name, install_log, new_host
 from chronos_ops.drill.install import install, main_cluster
 from chronos_ops.drill.integrity import conninfo
 from chronos_ops.execution.apply import apply
@@ -109,7 +109,8 @@ def provision_primary(context: Context) -> Primary:
         identities = pool.submit(_make_identities, own)
         provisioned = new_host(context, "primary")
         ssh = context.host(provisioned.ssh_address(settings.postgres.port))
-        major = install(own, ssh, settings, with_cluster=True)
+        log = install_log(context, provisioned)
+        major = install(own, ssh, settings, log, with_cluster=True)
         identities.result()
     main_cluster(own, ssh)
     return Primary(provisioned, ssh, settings, major, own.ask(IDENTITY, ssh))

@@ -13,7 +13,7 @@ from datetime import datetime
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import firewall, repository, restored_config
 from chronos_ops.drill.guards import require_no_cluster, require_own_host
-from chronos_ops.drill.hosts import new_host
+from chronos_ops.drill.hosts import install_log, new_host
 from chronos_ops.drill.install import install
 from chronos_ops.drill.reader import as_reader, make_reader
 from chronos_ops.drill.target import Reach, choose_backup
@@ -98,7 +98,8 @@ def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHos
         provisioned = new_host(context, role)
         ssh = context.host(provisioned.ssh_address(settings.postgres.port))
         firewall.close(ssh, settings.postgres.operator_networks, settings.postgres.port)
-        major = install(context, ssh, settings, with_cluster=False)
+        log = install_log(context, provisioned)
+        major = install(context, ssh, settings, log, with_cluster=False)
         reader.result()
     return DrillHost(provisioned, ssh, reading, major)
 
@@ -110,7 +111,14 @@ def reach_repository(context: Context, host: DrillHost) -> DrillHost:
     info = repository.look(context, host.ssh, stanza)
     current = [db for db in info.databases if db.repo == 1][-1]
     if current.version != host.major:
-        major = install(context, host.ssh, host.settings, with_cluster=False, major=current.version)
+        major = install(
+            context,
+            host.ssh,
+            host.settings,
+            install_log(context, host.provisioned),
+            with_cluster=False,
+            major=current.version,
+        )
         host = replace(host, major=major)
         repository.configure(context, host.ssh, host.settings, host.data_directory)
     return replace(

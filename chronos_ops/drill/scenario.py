@@ -35,11 +35,11 @@ class Scenario:
     def set_up_backups(self, context: Context, drill: Drill) -> Outcome:
         return self.nothing("the target's own backups are proven")
 
-    def baseline_backup(self, context: Context, drill: Drill) -> Outcome:
-        return self.nothing("the newest backup in the repository is the baseline")
-
     def start_writer(self, context: Context, drill: Drill) -> Outcome:
         return self.nothing("nobody writes to the target for a drill")
+
+    def baseline_backup(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("the newest backup in the repository is the baseline")
 
     def inject_fault(self, context: Context, drill: Drill) -> Outcome:
         raise NotImplementedError

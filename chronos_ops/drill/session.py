@@ -51,13 +51,13 @@ class DrillSession:
         """Set up its backups by the backup runbook's own plans, and load the sample data."""
         return self._of(context).set_up_backups(context, self.drill)
 
-    def baseline_backup(self, context: Context) -> Outcome:
-        """Make the baseline backup."""
-        return self._of(context).baseline_backup(context, self.drill)
-
     def start_writer(self, context: Context) -> Outcome:
         """Start the outside writer and the outside probe."""
         return self._of(context).start_writer(context, self.drill)
+
+    def baseline_backup(self, context: Context) -> Outcome:
+        """Make the baseline backup."""
+        return self._of(context).baseline_backup(context, self.drill)
 
     def inject_fault(self, context: Context) -> Outcome:
         """Strike."""
