@@ -14,6 +14,13 @@ from chronos_ops.drill.sql import script
 from chronos_ops.model.errors import ChronosError, CommandFailed, UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status, judge
 
+_EXTENSIONS = """
+SELECT extname, extversion, EXISTS (
+    SELECT FROM pg_available_extension_versions a
+    WHERE a.name = extname AND a.version = extversion) AS here
+FROM pg_extension
+"""
+
 
 @dataclass(frozen=True)
 class TableDigest:
@@ -263,6 +270,26 @@ def check_collations(ssh: Ssh) -> Finding:
         observed="; ".join(wrong) or f"{len(rows)} databases agree",
         expected="no database with another version",
         hint="REINDEX first, then ALTER DATABASE … REFRESH COLLATION VERSION",
+        requirement="D5",
+    )
+
+
+def check_extensions(ssh: Ssh) -> Finding:
+    """Every extension that a database uses has its files on this host (failures 14)."""
+    missing: list[str] = []
+    count = 0
+    for name in databases(ssh):
+        for row in ssh.sql_rows(_EXTENSIONS, conninfo(name)):
+            count += 1
+            if not row["here"]:
+                missing.append(f"{name}: {row['extname']} {row['extversion']}")
+    return judge(
+        "drill.integrity.extensions",
+        "every extension in use is installed on this host, in its version",
+        passed=not missing,
+        observed="; ".join(missing) or f"{count} in use, all there",
+        expected="none missing",
+        hint="add it to postgres.extensions, or name PGDG as package source",
         requirement="D5",
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from chronos_ops.connectors.postgres import PgAddress
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill import sample
+from chronos_ops.drill import locales, sample
 from chronos_ops.drill.hosts import host_name, install_log, new_host
 from chronos_ops.drill.install import install, main_cluster
 from chronos_ops.drill.integrity import conninfo
@@ -154,6 +154,7 @@ def _carry_out(context: Context, facts: Ask, plan: Think) -> list[str]:
 def _load_sample(primary: Primary, megabytes: int) -> None:
     """The data to lose (D1)."""
     ssh = primary.ssh
+    locales.make(ssh, sample.LOCALE)
     ssh.sql(sample.create_databases())
     ssh.sql(sample.fill_database(megabytes), sample.DATABASE, timeout=6 * 3600)
     ssh.sql(sample.writers_tables(primary.settings.postgres.operator_role), sample.DATABASE)

@@ -177,6 +177,7 @@ def integrity_checks(
         "rows-read": rows,
         "amcheck": amcheck,
         "application": application,
+        "extensions": lambda: [integrity.check_extensions(host.ssh)],
         "collations": lambda: [integrity.check_collations(host.ssh)],
     }
 

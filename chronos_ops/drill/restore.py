@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill import firewall, repository, restored_config
+from chronos_ops.drill import firewall, locales, repository, restored_config
 from chronos_ops.drill.guards import require_no_cluster, require_own_host
 from chronos_ops.drill.hosts import install_log, new_host
 from chronos_ops.drill.install import install
@@ -21,19 +21,22 @@ from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned
 from chronos_ops.facts.backups import BackupSet
 from chronos_ops.model.errors import ChronosError, CommandFailed, Refused
+from chronos_ops.model.question import ShellAnswer
 from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.wal import Lsn
 
 RECOVERY_SECONDS = 3600.0
 _CLUSTER = "main"
-# One command on the host: start, then ask until recovery is over or the server gave up.
+_LACKS_LOCALE = 4
+# One command on the host: start or restart, then ask until recovery is over or the server gave up.
 _RECOVER = r"""
 export PGPORT=$3
-pg_ctlcluster --skip-systemctl-redirect "$1" "$2" start || exit 1
+pg_ctlcluster --skip-systemctl-redirect "$1" "$2" "$4" || exit 1
 while :; do
     state=$(psql -XAtqc 'SELECT pg_is_in_recovery()' 2>&1) || :
     [ "$state" = f ] && exit 0
+    case $state in *'locale is incompatible'*) printf '%s\n' "$state"; exit 4 ;; esac
     pg_ctlcluster --skip-systemctl-redirect "$1" "$2" status >/dev/null || exit 3
     sleep 0.05
 done
@@ -186,14 +189,12 @@ def _supply_configuration(host: DrillHost) -> None:
 def recover(context: Context, host: DrillHost, target: RecoveryTarget) -> Recovery:
     """Start, replay WAL up to the target, promote. Raises ChronosError with the server's words."""
     started = time.monotonic()
-    port = str(host.settings.postgres.port)
-    argv = ["timeout", f"{RECOVERY_SECONDS:.0f}", "sh", "-c", _RECOVER, "recover"]
-    answer = host.ssh.run(
-        [*argv, host.major, _CLUSTER, port],
-        user="postgres",
-        accept=range(256),
-        timeout=RECOVERY_SECONDS + 30,
-    )
+    answer = _until_promoted(host, "start")
+    if answer.exit_code == _LACKS_LOCALE:
+        locales.make(host.ssh, locales.complained_about(answer.stdout))
+        answer = _until_promoted(host, "restart")
+    if answer.exit_code == 0:
+        locales.ensure(host.ssh)
     seconds = time.monotonic() - started
     log = host.ssh.run(["cat", host.server_log], sudo=True).stdout
     (context.folder / "logs").mkdir(exist_ok=True)
@@ -207,6 +208,17 @@ def recover(context: Context, host: DrillHost, target: RecoveryTarget) -> Recove
             )
         raise CommandFailed("recovery", answer.exit_code, log or answer.stderr)
     return read_recovery(log, seconds)
+
+
+def _until_promoted(host: DrillHost, action: str) -> ShellAnswer:
+    """Start or restart, and wait for the end of recovery; any exit code is an answer."""
+    argv = ["timeout", f"{RECOVERY_SECONDS:.0f}", "sh", "-c", _RECOVER, "recover"]
+    return host.ssh.run(
+        [*argv, host.major, _CLUSTER, str(host.settings.postgres.port), action],
+        user="postgres",
+        accept=range(256),
+        timeout=RECOVERY_SECONDS + 30,
+    )
 
 
 def read_recovery(log: str, seconds: float) -> Recovery:

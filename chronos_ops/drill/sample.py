@@ -9,6 +9,7 @@ from chronos_ops.drill.sql import script
 
 DATABASE = "chronos_drill"
 AWKWARD_DATABASE = 'Chronos "Archiv" Ünïcode 2'
+LOCALE = "de_DE.UTF-8"  # of the second database: no bare image has it
 COMMITS = "chronos_drill.commits"  # the outside writer's table: the only one that moves
 ORDERS = "shop.orders"  # what `table_dropped` drops
 BY_REGION = "shop.by_region"  # a materialized view over it: dropped with it
@@ -21,7 +22,7 @@ def create_databases() -> str:
     """SQL for database `postgres`."""
     return f"""
 CREATE DATABASE {DATABASE};
-CREATE DATABASE {quoted(AWKWARD_DATABASE)} TEMPLATE template0 ENCODING 'UTF8';
+CREATE DATABASE {quoted(AWKWARD_DATABASE)} TEMPLATE template0 ENCODING 'UTF8' LOCALE '{LOCALE}';
 """
 
 
