@@ -7,6 +7,7 @@ from chronos_ops.drill import sample
 from chronos_ops.drill.objectives import Loss, account
 from chronos_ops.drill.primary import operator_password, outside
 from chronos_ops.drill.state import Drill
+from chronos_ops.evidence.record import read_result
 from chronos_ops.execution.context import Context
 from chronos_ops.model.finding import Finding, judge
 
@@ -58,3 +59,15 @@ def independent_count(drill: Drill, loss: Loss) -> Finding:
         expected=f"{len(loss.lost)}, from the writer's record",
         requirement="D6",
     )
+
+
+def earlier_points(context: Context, scenario: str) -> list[float]:
+    """Recovery points of this target's earlier drills of the same scenario, oldest first."""
+    found: list[float] = []
+    for path in sorted(context.folder.parent.glob("*/result.json")):
+        result = read_result(path.parent)
+        if result is None or result.scenario != scenario or path.parent == context.folder:
+            continue
+        if result.achieved.recovery_point_seconds is not None:
+            found.append(result.achieved.recovery_point_seconds)
+    return found

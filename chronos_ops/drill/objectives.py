@@ -205,9 +205,16 @@ def judge_objectives(found: Achieved, objectives: Objectives, bound: float | Non
 
 
 def arithmetic(
-    settings: Settings, objectives: Objectives, found: Achieved, push_seconds: float
+    settings: Settings,
+    objectives: Objectives,
+    found: Achieved,
+    push_seconds: float,
+    earlier: Sequence[float] = (),
 ) -> list[dict[str, Any]]:
-    """Beside the measurement: what no drill measures, and what the worst would be."""
+    """Beside the measurement: what no drill measures, and what the worst would be.
+
+    `earlier`: recovery points of former drills; of several the worst one counts.
+    """
     drill = settings.drill
     measured = found.recovery_time_seconds
     whole = (
@@ -216,6 +223,8 @@ def arithmetic(
         else drill.alarm_worst_latency_seconds + drill.operator_response_seconds + measured
     )
     bound = recovery_point_bound(settings, push_seconds)
+
+    points = [p for p in (*earlier, found.recovery_point_seconds) if p is not None]
 
     def row(what: str, seconds: float | None, kind: str) -> dict[str, Any]:
         shown = "not measured" if seconds is None else f"{seconds:.1f}"
@@ -231,11 +240,6 @@ def arithmetic(
         row("push of one WAL segment", push_seconds, "measured"),
         row("worst recovery point", bound, "sum"),
         row("achieved recovery point", found.recovery_point_seconds, "measured"),
+        row(f"worst achieved in {len(points)} drills", max(points, default=None), "measured"),
         row("recovery point objective", objectives.recovery_point_seconds, "objective"),
     ]
-
-
-def worst(points: Sequence[float | None]) -> float | None:
-    """The worst of several drills' recovery points; None if one was not measured."""
-    known = [point for point in points if point is not None]
-    return max(known) if known and len(known) == len(points) else None

@@ -6,7 +6,11 @@ from typing import ClassVar, cast
 
 from chronos_ops.connectors.postgres import PgAddress
 from chronos_ops.drill import integrity, primary, recovering, sample
-from chronos_ops.drill.accounting import hold_against_record, independent_count
+from chronos_ops.drill.accounting import (
+    earlier_points,
+    hold_against_record,
+    independent_count,
+)
 from chronos_ops.drill.archived import switch_segment, wait_archived
 from chronos_ops.drill.objectives import (
     Loss,
@@ -197,6 +201,7 @@ class Synthetic(Scenario):
             recovery_point_seconds=own.objective_recovery_point_seconds
             or context.settings.objectives.recovery_point_seconds,
         )
+        earlier = earlier_points(context, self.id)
         bound = recovery_point_bound(context.settings, drill.push_seconds)
         findings = [independent_count(drill, loss), *self.sides(drill, loss)]
         findings += judge_objectives(found, objectives, None if self.point_in_time else bound)
@@ -210,7 +215,7 @@ class Synthetic(Scenario):
         }
         return Outcome(
             summary=self.summary(drill, loss),
-            table=arithmetic(context.settings, objectives, found, drill.push_seconds),
+            table=arithmetic(context.settings, objectives, found, drill.push_seconds, earlier),
             findings=findings,
             achieved=found,
             measures=measures,

@@ -6,15 +6,16 @@ from chronos_ops.drill.objectives import (
     PhaseClock,
     account,
     achieved,
+    arithmetic,
     around_fault,
     judge_objectives,
     ranges,
     window_start,
-    worst,
 )
 from chronos_ops.drill.workload import Commit, CommitRecord
 from chronos_ops.model.finding import Status
 from chronos_ops.model.timing import Achieved, Objectives
+from tests.drill.test_restore import settings
 
 
 def commit(seq: int, acked: float, lsn: str = "0/3000000") -> Commit:
@@ -96,7 +97,13 @@ def test_the_archive_window_begins_with_the_segment_that_was_open() -> None:
     assert window_start(CommitRecord(()), 3.5, 16 * 1024 * 1024) is None
 
 
-def test_the_worst_of_several_drills() -> None:
-    assert worst([3.0, 59.0]) == 59.0
-    assert worst([3.0, None]) is None
-    assert worst([]) is None
+def test_of_several_drills_the_worst_counts() -> None:
+    wanted = Objectives(recovery_time_seconds=60, recovery_point_seconds=10)
+    now = Achieved(recovery_time_seconds=20, recovery_point_seconds=3)
+    rows = arithmetic(settings(), wanted, now, 0.5, earlier=[58.7, 4.0])
+    by_name = {row["what"]: row["seconds"] for row in rows}
+    assert by_name["worst achieved in 3 drills"] == "58.7"
+    assert by_name["worst recovery point"] == "60.5"  # archive_timeout + push
+    assert by_name["recovery time with alarm and response"] == "1820.0"
+    lost = arithmetic(settings(), wanted, Achieved(), 0.5)
+    assert {row["seconds"] for row in lost if row["kind"] == "measured"} == {"not measured", "0.5"}
