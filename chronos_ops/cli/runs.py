@@ -52,7 +52,8 @@ def drill(
     """Lose a database and bring it back, measured.
 
     On the lab (the default) everything is made from nothing: the lab is booted, the backup
-    runbook sets its database host up, then the drill runs. On another target only the drill runs.
+    runbook sets its database host up (without its PITR proof; `chronos run
+    pgbackrest_backup_restore` has it), then the drill runs. On another target only the drill runs.
     """
     shelf.check_scenario(scenario)
     overrides = {"scenario": scenario, **parse_overrides(parameter)}
@@ -64,8 +65,10 @@ def drill(
         parameters_from_text(DRILL, LAB, overrides, LAB, plan=False)
 
         control.up(LAB, progress=tell)
-        # A lab's host is fresh: turning WAL archiving on restarts its PostgreSQL.
-        backup = _execute(BACKUP, LAB, {"allow_restart": "true"}, LAB, plan=False)
+        # A lab's host is fresh: turning WAL archiving on restarts its PostgreSQL. The runbook's own
+        # PITR proof is left out: the drill restores a database anyway, and so keeps to two minutes.
+        given = {"allow_restart": "true", "pitr_test": "false"}
+        backup = _execute(BACKUP, LAB, given, LAB, plan=False)
         if backup.verdict.exit_status:
             raise typer.Exit(backup.verdict.exit_status)
         approve = LAB
