@@ -24,8 +24,8 @@ class InstanceLost(Synthetic):
         seen = struck.began - drill.window_began
         context.journal.note("fault", what=struck.what, offset_seconds=seen)
         return Outcome(
-            summary=f"{struck.what}, {seen:.1f} s after the last WAL switch "
-            f"(window: {context.settings.backup.archive_timeout_seconds} s). No shutdown, no "
+            summary=f"{struck.what}, {seen:.1f} s into an archive window "
+            f"({context.settings.backup.archive_timeout_seconds} s). No shutdown, no "
             "checkpoint, no segment switch and no wait for the archiver came before it.",
             measures={"fault_at": struck.began_at.isoformat(), "fault_offset_wanted": offset},
         )
