@@ -1,7 +1,8 @@
 """Hosts that a run makes for itself: named after it, reached with a key made for it alone."""
 
-import shutil
+import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from chronos_ops.execution.context import Context
@@ -13,33 +14,36 @@ def host_name(context: Context, role: str) -> str:
     return f"{context.settings.target}-{role}-{context.run_id.rsplit('-', maxsplit=1)[-1]}"
 
 
-def _key_folder(context: Context) -> Path:
-    """Outside the run's folder, which is archived as evidence."""
-    base = context.settings.drill.work_dir
-    root = Path(base).expanduser() if base else Path(tempfile.gettempdir())
-    return root / f"chronos-{context.run_id}"
-
-
 def new_host(context: Context, role: str) -> Provisioned:
-    """Make a host of this run. Raises what provisioning raises."""
-    folder = _key_folder(context) / role
-    key = make_key(folder)
-    return provision(
-        context.aws,
-        context.settings,
-        host_name(context, role),
-        context.run_id,
-        key,
-        on_event=context.say,
-        journal=context.journal,
-    )
+    """Make a host of this run. Raises what provisioning raises.
+
+    Its private key ends with this process: from here on it lies in memory alone.
+    """
+    work_dir = context.settings.drill.work_dir
+    parent = Path(work_dir).expanduser() if work_dir else None
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="chronos-key-", dir=parent) as folder:
+        key = make_key(Path(folder))
+        made = provision(
+            context.aws,
+            context.settings,
+            host_name(context, role),
+            context.run_id,
+            key,
+            on_event=context.say,
+            journal=context.journal,
+        )
+        return replace(made, key_file=_in_memory(key.read_bytes()))
+
+
+def _in_memory(content: bytes) -> str:
+    """A file of this process without a place on any disk."""
+    handle = os.memfd_create("chronos-host-key", os.MFD_CLOEXEC)
+    os.write(handle, content)
+    return f"/proc/{os.getpid()}/fd/{handle}"
 
 
 def install_log(context: Context, host: Provisioned) -> Path:
     """What apt said on a host of this run."""
     return context.folder / "logs" / f"install-{host.name}.log"
-
-
-def forget_keys(context: Context) -> None:
-    """The hosts are gone: so are their keys."""
-    shutil.rmtree(_key_folder(context), ignore_errors=True)

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chronos_ops.drill import hosts, marker
+from chronos_ops.drill import marker
 from chronos_ops.drill.archived import switch_segment, wait_archived
 from chronos_ops.drill.objectives import PhaseClock
 from chronos_ops.drill.recovering import harmless
@@ -136,4 +136,3 @@ def _destroy(context: Context, host: DrillHost) -> None:
     host.ssh.close()
     destroy(context.aws, name, context.run_id)
     context.journal.removed(f"lightsail:instance/{name}")
-    hosts.forget_keys(context)

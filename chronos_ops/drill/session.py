@@ -1,6 +1,6 @@
 """What the runbook's cells call: one method a step, each handed to the scenario (D8)."""
 
-from chronos_ops.drill import hosts, pitr, scenario, steady
+from chronos_ops.drill import pitr, scenario, steady
 from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.steady import SteadyState
@@ -108,7 +108,6 @@ class DrillSession:
             drill.keep("record", drill.writer.stop())
         if drill.has("deletion"):
             drill.deletion.join(timeout=300)
-        hosts.forget_keys(context)
         running = [name for name in ("writer", "probe") if drill.has(name)]
         return Outcome(summary=f"Ended: {', '.join(running) or 'nothing ran'}.")
 
