@@ -82,7 +82,6 @@ INSERT INTO bulk.wide
            (SELECT string_agg(md5(random()::text || g || i), '') FROM generate_series(1, 32) i)
     FROM generate_series(1, :rows) g;
 CREATE INDEX wide_at ON bulk.wide (at);
-ANALYZE;
 
 -- Quiet in truth: a first read sets hint bits, which page checksums turn into a flood of WAL that
 -- would close segments during the drill and shorten its archive window.
