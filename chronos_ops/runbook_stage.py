@@ -46,7 +46,8 @@ def known_after_apply(name: str, error: ChronosError) -> Outcome:
 def carry_out(stage: Stage, context: Context, agree: Agree) -> Outcome:
     """Apply what the stage finds to do; a second look must find nothing.
 
-    Raises Refused (the plan's own refusals, a restart that was not allowed, no consent).
+    Raises UnfitTarget (the plan's own refusals), Refused (a restart that was not allowed, no
+    consent).
     """
     plan = make_plan(stage, context)
     allow_restart = bool(getattr(context.parameters, "allow_restart", False))

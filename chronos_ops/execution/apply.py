@@ -3,7 +3,7 @@
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.deeds import Doer
-from chronos_ops.model.errors import Refused
+from chronos_ops.model.errors import ChronosError, Refused, UnfitTarget
 from chronos_ops.model.plan import Change, Effect, Plan
 
 
@@ -18,8 +18,9 @@ def apply(
     """Apply every change in order; returns their ids.
 
     `temporary`: what the changes create belongs to this run and is removed at its end (their
-    `undo` is journalled as a resource before the deed). Raises Refused before anything is touched
-    if the plan must not be applied or would restart PostgreSQL without `allow_restart`.
+    `undo` is journalled as a resource before the deed). Raises, before anything is touched,
+    UnfitTarget if the plan must not be applied, Refused if it would restart PostgreSQL without
+    `allow_restart`. A change that acts on the running database and breaks is undone at once.
     """
     refuse(plan, allow_restart=allow_restart)
     doer = Doer(context.aws, ssh or context.ssh, context.journal.keep_secret)
@@ -32,9 +33,9 @@ def apply(
 
 
 def refuse(plan: Plan, *, allow_restart: bool) -> None:
-    """Raise Refused where this plan must not be applied as it is."""
+    """Raise UnfitTarget for what was found on the target, Refused for a restart not agreed to."""
     if plan.refusals:
-        raise Refused(f"the plan {plan.name} must not be applied", "; ".join(plan.refusals))
+        raise UnfitTarget(f"the plan {plan.name} must not be applied", "; ".join(plan.refusals))
     harsh = [c for c in plan.changes if c.effect in (Effect.RESTART, Effect.STOP)]
     if harsh and not allow_restart:
         raise Refused(
@@ -55,5 +56,26 @@ def _apply_change(change: Change, context: Context, doer: Doer, *, temporary: bo
         deeds=[deed.model_dump(mode="json") for deed in change.deeds],
         undo=[deed.model_dump(mode="json") for deed in change.undo],
     ):
-        for deed in change.deeds:
-            doer.do(deed)
+        try:
+            for deed in change.deeds:
+                doer.do(deed)
+        except ChronosError as error:
+            if change.effect is not Effect.NONE and change.undo:
+                _undo(change, context, doer, error)
+            raise
+
+
+def _undo(change: Change, context: Context, doer: Doer, error: ChronosError) -> None:
+    """The database must not stay down, nor meet our half-done change at its next start (B3)."""
+    context.say(f"{change.title} failed: undoing it …")
+    broken: ChronosError | None = None
+    with context.journal.interval("deed", f"undo {change.id}", because=error.noun):
+        for deed in change.undo:
+            try:
+                doer.do(deed)
+            except ChronosError as reason:  # the rest of it nevertheless
+                broken = broken or reason
+    if broken is None:
+        error.add(f"the change {change.id} was undone")
+    else:
+        error.add(f"the change {change.id} could NOT be undone ({broken.noun}: {broken.value})")

@@ -19,6 +19,11 @@ class ChronosError(Exception):
         shown = "" if self.value is None else f": {self.value}"
         return f"{self.noun}{shown}" + (f"\n  hint: {self.hint}" if self.hint else "")
 
+    def add(self, said: str) -> None:
+        """Say more to the operator, behind the hint."""
+        self.hint = f"{self.hint}; {said}" if self.hint else said
+        self.args = (self.text(),)
+
 
 class UsageError(ChronosError):
     """Wrong usage or parameters: raised before anything was touched (exit 2)."""
@@ -30,6 +35,10 @@ class Refused(ChronosError):
     """A guard said no: not approved, a live cluster, a host this run did not make."""
 
     exit_status = 2
+
+
+class UnfitTarget(ChronosError):
+    """What was found on the target must not be built upon: a finding about it (exit 1)."""
 
 
 class TransportError(ChronosError):
@@ -56,9 +65,3 @@ class UnreadableAnswer(ChronosError):
 
 class Deviated(ChronosError):
     """An objective was missed or a check failed; everything ran (exit 1)."""
-
-
-class Aborted(ChronosError):
-    """The run was ended from outside (signal, dead kernel, time-out) (exit 3)."""
-
-    exit_status = 3

@@ -127,14 +127,23 @@ def _hba(settings: Settings, files: ConfigFiles) -> Change | None:
             ),
             *reload,
         ),
-        undo=(
-            RunCommand(argv=("sed", "-i", f"/^{BEGIN[:30]}/,/^{END[:30]}/d", files.hba_file)),
-            *reload,
-        ),
+        undo=(_former_hba(files), *reload),
         before=files.hba_text,
         after=text,
         effect=Effect.RELOAD,
     )
+
+
+def _former_hba(files: ConfigFiles) -> Deed:
+    if block_of(files.hba_text):  # ours of a former run: it comes back as it was
+        return WriteFile(
+            path=files.hba_file,
+            content=files.hba_text,
+            owner="postgres",
+            group="postgres",
+            mode="0640",
+        )
+    return RunCommand(argv=("sed", "-i", f"/^{BEGIN[:30]}/,/^{END[:30]}/d", files.hba_file))
 
 
 def _role(settings: Settings, values: dict[str, Any], run_id: str) -> Change | None:

@@ -36,12 +36,22 @@ def archive_command(stanza: str) -> str:
     return f"pgbackrest --stanza={stanza} archive-push %p"
 
 
+# One plain command: no shell operator, no other program before it. `… || true` tells PostgreSQL
+# that a segment is safe which was never stored.
+_OPTION = r"--[a-z0-9-]+(?:=[\w./:@,+-]+)?"
+_PUSH = re.compile(
+    rf"(?:/\S*/)?pgbackrest(?P<before>(?:\s+(?:--stanza\s+[\w.-]+|{_OPTION}))*)\s+archive-push"
+    rf"(?P<after>(?:\s+{_OPTION})*)\s+(?P<quote>\"?)%p(?P=quote)"
+)
+
+
 def archives_to(command: str) -> str | None:
     """The stanza that a command pushes to with pgBackRest; None: it is another command."""
-    if not re.search(r"\bpgbackrest\b.*\barchive-push\b", command):
+    match = _PUSH.fullmatch(command.strip())
+    if match is None:
         return None
-    match = re.search(r"--stanza[= ](\S+)", command)
-    return match[1] if match else ""
+    stanza = re.search(r"--stanza[=\s]\s*(\S+)", f"{match['before']} {match['after']}")
+    return stanza[1] if stanza else ""
 
 
 def wanted_settings(settings: Settings, current: dict[str, Setting]) -> tuple[Wanted, ...]:
@@ -105,7 +115,8 @@ def _refusals(settings: Settings, identity: Identity, current: dict[str, Setting
         where = current["archive_command"].source_file or "its default"
         found.append(
             f"archive_command is another's ({command!r}, {where}): WAL would stop going there. "
-            "Take it out when nobody needs it any more"
+            "Take it out when nobody needs it any more; one of pgBackRest is adopted only as a "
+            "plain `pgbackrest … archive-push %p`, whose failure PostgreSQL is told"
         )
     elif stanza is not None and stanza != settings.backup.stanza:
         found.append(

@@ -14,7 +14,7 @@ from chronos_ops.execution.apply import apply
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.deeds import Doer
 from chronos_ops.execution.rollback import pending_resources
-from chronos_ops.model.errors import Refused
+from chronos_ops.model.errors import CommandFailed, Refused, UnfitTarget
 from chronos_ops.model.plan import (
     CallAws,
     Change,
@@ -222,9 +222,63 @@ def test_a_refused_plan_is_not_applied(
     aws: FakeAws, ssh: FakeSsh, journal: FakeJournal, tmp_path: Path
 ) -> None:
     plan = Plan(name="p", changes=(change("a", RunCommand(argv=("act",))),), refusals=("live",))
-    with pytest.raises(Refused, match="live"):
+    with pytest.raises(UnfitTarget, match="live") as unfit:
         apply(plan, context(aws, ssh, journal, tmp_path))
+    assert unfit.value.exit_status == 1  # a finding about the target, not wrong usage
     assert ssh.seen == []
+
+
+class BreakingSsh(FakeSsh):
+    """Commands of these names fail."""
+
+    def __init__(self, journal: FakeJournal, *broken: str) -> None:
+        super().__init__(journal)
+        self.broken = broken
+
+    def run(self, argv: Any, *, stdin: Any = "", **ignored: Any) -> None:
+        super().run(argv, stdin=stdin)
+        if argv[0] in self.broken:
+            raise CommandFailed(f"{argv[0]} on db", 1, "no")
+
+
+DROP_IN = (WriteFile(path="/conf.d/90", content="archive_mode = on"), RunCommand(argv=("restart",)))
+PUT_BACK = (RunCommand(argv=("rm", "/conf.d/90")), RunCommand(argv=("restart-again",)))
+
+
+def broken_apply(
+    aws: FakeAws, journal: FakeJournal, folder: Path, effect: Effect, *broken: str
+) -> tuple[str, list[str]]:
+    """What a failing change says, and what was done on the host."""
+    ssh = BreakingSsh(journal, *broken)
+    plan = Plan(name="p", changes=(change("a", *DROP_IN, undo=PUT_BACK, effect=effect),))
+    with pytest.raises(CommandFailed, match="restart on db") as failed:
+        apply(plan, context(aws, ssh, journal, folder), allow_restart=True)
+    return str(failed.value), [seen for seen, _ in ssh.seen]
+
+
+def test_a_failed_restart_is_undone_at_once_and_journalled(
+    aws: FakeAws, journal: FakeJournal, tmp_path: Path
+) -> None:
+    said, did = broken_apply(aws, journal, tmp_path, Effect.RESTART, "restart")
+    assert "the change a was undone" in said
+    assert did == ["/conf.d/90", "restart", "rm /conf.d/90", "restart-again"]
+    assert ("begin deed", "undo a") in journal.lines
+
+
+def test_an_undo_that_fails_too_is_said_and_goes_on(
+    aws: FakeAws, journal: FakeJournal, tmp_path: Path
+) -> None:
+    said, did = broken_apply(aws, journal, tmp_path, Effect.RELOAD, "restart", "rm")
+    assert "could NOT be undone (rm on db" in said
+    assert did[-1] == "restart-again"
+
+
+def test_a_change_that_does_not_touch_the_database_is_left_to_the_next_run(
+    aws: FakeAws, journal: FakeJournal, tmp_path: Path
+) -> None:
+    said, did = broken_apply(aws, journal, tmp_path, Effect.NONE, "restart")
+    assert "undone" not in said
+    assert did == ["/conf.d/90", "restart"]
 
 
 def test_pending_resources_come_newest_first_and_survive_half_a_line(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def test_a_false_value_is_shown() -> None:
         ("Deviated", 1),
         ("UsageError", 2),
         ("Refused", 2),
+        ("UnfitTarget", 1),
         ("TransportError", 3),
         ("UnreadableAnswer", 3),
-        ("Aborted", 3),
     ],
 )
 def test_exit_statuses(name: str, status: int) -> None:

@@ -40,9 +40,31 @@ def test_a_no_op_archiver_is_named() -> None:
     settings = parsed("postgres_settings", "debian-13")
     passed(judge_archive.judge_command(settings, STANZA))
     command = settings["archive_command"]
-    for text in ("/bin/true", "pgbackrest --stanza=other archive-push %p", "exit 0"):
+    push = f"pgbackrest --stanza={STANZA} archive-push %p"
+    for text in (
+        "/bin/true",
+        "pgbackrest --stanza=other archive-push %p",
+        "exit 0",
+        f"{push} || true",
+        f"{push}; true",
+        f"{push} &",
+        f"echo {push}",
+        f"test -f /x || {push}",
+        f"pgbackrest --stanza={STANZA} archive-push /dev/null",
+        f"pgbackrest --stanza={STANZA} archive-push %p # %p",
+    ):
         lying = settings | {"archive_command": replace(command, value=text)}
         failed(judge_archive.judge_command(lying, STANZA), text)
+    for text in (
+        f"/usr/bin/pgbackrest --stanza={STANZA} --log-level-console=info archive-push %p",
+        f"pgbackrest --config=/etc/x.conf --stanza {STANZA} archive-push --process-max=2 %p",
+        f'pgbackrest --stanza={STANZA} archive-push "%p"',
+    ):
+        passed(
+            judge_archive.judge_command(
+                settings | {"archive_command": replace(command, value=text)}, STANZA
+            )
+        )
     off = settings | {"archive_mode": replace(settings["archive_mode"], value="off")}
     failed(judge_archive.judge_command(off, STANZA), "archive_mode off")
 

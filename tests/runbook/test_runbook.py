@@ -12,7 +12,13 @@ from chronos_ops.evidence.folder import make_folder
 from chronos_ops.evidence.journal import read_journal
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.evidence.steps import StepRecord, read_steps
-from chronos_ops.model.errors import ChronosError, Deviated, Refused, TransportError
+from chronos_ops.model.errors import (
+    ChronosError,
+    Deviated,
+    Refused,
+    TransportError,
+    UnfitTarget,
+)
 from chronos_ops.model.finding import Status
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
@@ -114,11 +120,6 @@ def test_nothing_to_do_is_said_with_its_reason_and_needs_no_consent(make: Make) 
             {"approve": "probe"},
             "allow_restart=true",
         ),
-        (
-            Plan(name="archiving", refusals=("another tool archives here",)),
-            {"approve": "probe"},
-            "another tool archives here",
-        ),
     ],
 )
 def test_a_stage_is_refused_before_anything_is_touched(
@@ -132,6 +133,16 @@ def test_a_stage_is_refused_before_anything_is_touched(
     assert record.error is not None
     assert (record.status, record.error.exit_status) == ("error", 2)
     assert not [e for e in read_journal(run.context.folder) if e.kind == "deed"]
+
+
+def test_what_is_found_on_the_target_is_a_failure_not_wrong_usage(make: Make) -> None:
+    run = make(approve="probe")
+    unfit = Plan(name="archiving", refusals=("another tool archives here",))
+    with pytest.raises(UnfitTarget, match="another tool archives here"):
+        run.stage("archiving", stage(unfit))
+    error = record_of(run, "archiving").error
+    assert error is not None
+    assert error.exit_status == 1  # so that the runner keeps the folder
 
 
 def test_a_dry_run_shows_the_diff_and_touches_nothing(make: Make) -> None:
