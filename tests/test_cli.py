@@ -281,7 +281,7 @@ def test_list(tree: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
     assert "disaster_recovery  Brings it back" in lines
-    assert "lab  not usable: parameters/lab.yaml is not valid:" in done.stdout
+    assert "lab  not usable: not valid: parameters/lab.yaml" in done.stdout
     runs = lines[lines.index("Runs") + 1 :]
     assert runs == [
         "killed-3  lab  no result",

@@ -152,7 +152,7 @@ def explain(error: ValidationError, model: type[BaseModel], noun: str) -> UsageE
             lines.append(f"{place}: missing")
         else:
             lines.append(f"{place}: {item['msg']} (got {item['input']!r})")
-    return UsageError(f"{noun} is not valid", "\n  " + "\n  ".join(lines))
+    return UsageError(f"not valid: {noun}", "\n  " + "\n  ".join(lines))
 
 
 def parse_settings(data: Any, noun: str = "the parameter file") -> Settings:

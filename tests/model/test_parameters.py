@@ -28,7 +28,7 @@ def test_every_runbook_has_defaults_that_change_nothing_unasked(runbook: str) ->
     ],
 )
 def test_a_wrong_parameter_is_named(runbook: str, values: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=f"parameters of {runbook} is not valid") as caught:
+    with pytest.raises(UsageError, match=f"not valid: the parameters of {runbook}") as caught:
         parse_parameters(runbook, values)
     assert said in str(caught.value)
 
