@@ -212,11 +212,17 @@ class Runbook:
 
         self._run(cell, "stage", work, "would_run" if self.planning else "ok")
 
-    def step(self, cell: str, function: Step, *, probe: bool = False) -> None:
+    def step(self, cell: str, function: Step, *, probe: bool = False, consent: str = "") -> None:
         """Do one step. In a dry run it is named only, unless it is a probe (changes nothing).
 
         A probe may fail there where an earlier stage has changes that were not made.
+        `consent`: what must be agreed to before it (a paid instance, a write on the target).
         """
+
+        def agreed(context: Context) -> Outcome:
+            if consent:
+                self.confirm(consent)
+            return function(context)
 
         def look(context: Context) -> Outcome:
             try:
@@ -227,7 +233,7 @@ class Runbook:
                 return known_after_apply(cell, error)
 
         if not self.planning:
-            self._run(cell, "step", function)
+            self._run(cell, "step", agreed)
         elif probe or getattr(function, "probe", False):
             self._run(cell, "step", look)
         else:

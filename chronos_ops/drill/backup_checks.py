@@ -18,6 +18,7 @@ from chronos_ops.plans.jobs import KEPT, STATE, schedules
 from chronos_ops.plans.judge_backup import repositories
 from chronos_ops.plans.judge_lifecycle import judge_lifecycle
 
+_LOG_LINES = 400  # two weeks of hourly jobs: the weekly one is among them
 ARRIVAL_SECONDS = 60.0  # a segment that is not there by then does not arrive
 _MARK = """
 SELECT pg_walfile_name(pg_create_restore_point('chronos: does WAL arrive?')) AS segment,
@@ -292,9 +293,9 @@ def schedule_check(context: Context) -> Outcome:
     units = context.ask(systemd.units(*names))
     now = utc_now().timestamp()
     findings = [judge_schedule.judge_timer(schedule, units) for schedule in wanted]
-    findings += [judge_schedule.judge_job(schedule, units, now) for schedule in wanted]
+    ends = context.ask(backups.job_log(f"{STATE}/jobs.log", lines=_LOG_LINES))
+    findings += [judge_schedule.judge_job(schedule, units, now, ends) for schedule in wanted]
     findings.append(_config_files(context))
-    ends = context.ask(backups.job_log(f"{STATE}/jobs.log"))
     return Outcome(
         summary=f"{len(wanted)} timers; the jobs' last ends are below.",
         table=[
@@ -307,7 +308,7 @@ def schedule_check(context: Context) -> Outcome:
             if schedule.timer in units
         ],
         findings=findings,
-        text="\n".join(ends) or "no job has ended yet",
+        text="\n".join(ends[-20:]) or "no job has ended yet",
     )
 
 
@@ -353,19 +354,30 @@ def pitr_proof(context: Context) -> Outcome:
         return Outcome(summary="Not tested: `pitr_test = False`.", findings=[skipped])
     from chronos_ops.drill.pitr import prove_pitr
 
-    began = time.monotonic()
     outcome = prove_pitr(context)
-    seconds = time.monotonic() - began
-    objective = context.settings.objectives.recovery_time_seconds
     live = _stanza(context).of_repo(1)
-    met = judge(
+    met = judge_recovery_time(
+        outcome,
+        _size(live[-1].size) if live else "nothing",
+        context.settings.objectives.recovery_time_seconds,
+    )
+    return outcome.model_copy(update={"findings": [*outcome.findings, met]})
+
+
+def judge_recovery_time(outcome: Outcome, size: str, objective: float) -> Finding:
+    """RTO by the proof's own clock: the host was made earlier, while other steps went on (B8)."""
+    seconds = float(outcome.measures.get("pitr_seconds") or 0.0)
+    making = [phase.seconds for phase in outcome.phases if phase.name == "provision"]
+    known = seconds > 0 and bool(making)
+    return judge(
         "backup.objective.recovery-time",
         "The recovery time objective holds by measurement",
-        passed=seconds < objective,
-        observed=f"{seconds:.0f} s from the first call to a verified copy of "
-        f"{_size(live[-1].size) if live else 'nothing'}, the scratch host included",
+        passed=seconds < objective if known else None,
+        observed=f"{seconds:.0f} s to a verified copy of {size}: {sum(making):.0f} s for the "
+        f"scratch host and {seconds - sum(making):.0f} s for restore, replay and first query"
+        if known
+        else "the time of the proof, or of its scratch host, was not measured",
         expected=f"less than {objective:.0f} s",
         hint="disaster_recovery.ipynb measures it by phase; a larger bundle restores faster",
         requirement="B8",
     )
-    return outcome.model_copy(update={"findings": [*outcome.findings, met]})

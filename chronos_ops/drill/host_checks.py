@@ -1,13 +1,19 @@
 """Steps of the backup runbook about the host itself: its files, its rights, the way in."""
 
-import hashlib
+import re
 
 from chronos_ops.connectors.postgres import PgAddress, Postgres
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import iam
 from chronos_ops.facts.files import texts
-from chronos_ops.facts.pgbackrest import CONFIG, CONFIG_PATH, DEBIAN_CONFIG_PATH
+from chronos_ops.facts.pgbackrest import (
+    CONFIG,
+    CONFIG_PATH,
+    DEBIAN_CONFIG_PATH,
+    PASSPHRASE_HASH,
+)
 from chronos_ops.facts.postgres_files import CONFIG_FILES
+from chronos_ops.facts.secret_store import secret_hash
 from chronos_ops.model.errors import ChronosError, TransportError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
@@ -84,20 +90,15 @@ rights_check.probe = True  # type: ignore[attr-defined]
 
 def _passphrase(context: Context) -> Finding:
     """The host's passphrase is the one in the secret store (compared by their hashes)."""
-    script = (
-        "sed -n 's/^repo1-cipher-pass=//p' /etc/pgbackrest/pgbackrest.conf | tr -d '\\n' "
-        "| sha256sum"
-    )
-    answer = context.ssh.run(["sh", "-c", script], sudo=True)
-    secret = context.aws.get_secret(context.settings.backup.cipher_secret)
-    context.journal.keep_secret(secret)
-    kept = hashlib.sha256(secret.reveal().encode()).hexdigest()
-    same = answer.stdout.split()[:1] == [kept]
+    secret = context.settings.backup.cipher_secret
+    context.journal.keep_secret(context.aws.get_secret(secret))  # redacted from now on
+    host = context.ask(PASSPHRASE_HASH)
+    same = host is not None and host == context.ask(secret_hash(secret))
     return judge(
         "backup.passphrase-outside",
         "The passphrase of the host is the one in the secret store",
         passed=same,
-        observed="the same" if same else "another one",
+        observed="the same" if same else "none" if host is None else "another one",
         expected="the same: the host's loss must not lose it",
         hint="store the host's own: without it no backup of it can ever be read",
         requirement="B4",
@@ -151,17 +152,24 @@ def _encrypted(context: Context, address: PgAddress) -> Finding:
     client = Postgres(address, password, context.journal)
     try:
         row = client.query("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")[0]
-        passed, said = bool(row["ssl"]), str(row["version"])
+        return judge_tls(encrypted=bool(row["ssl"]), version=str(row["version"]))
     except ChronosError as error:
-        passed, said = False, str(error.value)
+        return judge_tls(encrypted=False, version=str(error.value))
     finally:
         client.close()
+
+
+def judge_tls(*, encrypted: bool, version: str) -> Finding:
+    """Encrypted, and not with a version that is broken (`version`: pg_stat_ssl's, or an error)."""
+    number = re.fullmatch(r"TLSv(\d+)(?:\.(\d+))?", version)
+    new_enough = number is not None and (int(number[1]), int(number[2] or 0)) >= (1, 2)
     return judge(
         "access.tls",
         "The operators' role gets in over TLS",
-        passed=passed,
-        observed=said,
+        passed=encrypted and new_enough,
+        observed=version,
         expected="TLSv1.2 or newer",
-        hint="is port 5432 open in both firewalls, and this network in postgres.operator_networks?",
+        hint="is port 5432 open in both firewalls, and this network in postgres.operator_networks? "
+        "An older TLS: set ssl_min_protocol_version = 'TLSv1.2'",
         requirement="H5",
     )

@@ -70,6 +70,26 @@ class ConfigFile:
         ]
 
 
+# The passphrase itself never travels: its SHA-256 does, to be held against the secret store's.
+_HASH_SCRIPT = (
+    f"f={CONFIG_PATH}; [ -f $f ] || f={DEBIAN_CONFIG_PATH}; [ -f $f ] || exit 0; "
+    "pass=$(sed -n 's/^[[:space:]]*repo1-cipher-pass[[:space:]]*=[[:space:]]*//p' $f | tail -n 1); "
+    '[ -z "$pass" ] || printf %s "$pass" | sha256sum'
+)
+
+
+def _read_hash(answer: ShellAnswer) -> str | None:
+    text = answer.stdout.strip()
+    if text and not re.fullmatch(r"[0-9a-f]{64}( .*)?", text):
+        raise UnreadableAnswer("not a hash", text[:80])
+    return text[:64] or None
+
+
+# SHA-256 of repo1's passphrase in the configuration in effect; None: it has none.
+PASSPHRASE_HASH: Fact[str | None] = Fact(
+    "pgbackrest_passphrase_hash", ShellQuestion(("sh", "-c", _HASH_SCRIPT), sudo=True), _read_hash
+)
+
 # Access key ids are shown by IAM too and say which key is in use; the rest is masked.
 _CONFIG_SCRIPT = (
     "for f in {paths} /etc/pgbackrest/conf.d/*.conf; do "

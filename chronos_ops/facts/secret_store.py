@@ -1,5 +1,6 @@
-"""Secrets by name in SSM Parameter Store. Only their existence is a fact, never their value."""
+"""Secrets by name in SSM Parameter Store. Existence and hash are facts, never a value."""
 
+from hashlib import sha256
 from typing import Any
 
 from chronos_ops.model.question import AwsQuestion, Fact
@@ -15,4 +16,23 @@ def secrets(*names: str) -> Fact[dict[str, str | None]]:
     arguments = {"ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": list(names)}]}
     return Fact(
         "secrets", AwsQuestion("ssm", "describe_parameters", arguments, paginate=True), read
+    )
+
+
+def secret_hash(name: str) -> Fact[str | None]:
+    """SHA-256 of a secret, to be compared with a host's; None: there is none."""
+    question = AwsQuestion(
+        "ssm",
+        "get_parameter",
+        {"Name": name, "WithDecryption": True},
+        absent=("ParameterNotFound",),
+    )
+    return Fact(
+        "secret_hash",
+        question,
+        lambda answer: (
+            None
+            if answer is None
+            else sha256(str(answer["Parameter"]["Value"]).encode()).hexdigest()
+        ),
     )

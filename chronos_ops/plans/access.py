@@ -3,6 +3,7 @@
 from typing import Any
 
 from chronos_ops.facts import postgres
+from chronos_ops.facts.backups import info
 from chronos_ops.facts.postgres_files import CONFIG_FILES, ConfigFiles
 from chronos_ops.facts.secret_store import secrets
 from chronos_ops.model.plan import (
@@ -20,7 +21,7 @@ from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
 from chronos_ops.plans.cluster import declared_cluster, missing_cluster
-from chronos_ops.plans.drop_in import Wanted, drop_in_change, overriding
+from chronos_ops.plans.drop_in import Wanted, drop_in_change, overriding, restart_refusals
 
 FILE_NAME = "80-chronos-access.conf"
 BEGIN = "# BEGIN chronos-ops: operators' access (managed, do not edit)"
@@ -36,6 +37,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
         "settings": postgres.settings("listen_addresses", "ssl", "password_encryption"),
         "files": CONFIG_FILES,
         "roles": postgres.ROLES,
+        "info": info(settings.backup.stanza),
         "secrets": secrets(settings.postgres.operator_password_secret),
     }
 
@@ -62,21 +64,19 @@ def plan(settings: Settings, values: dict[str, Any], *, run_id: str = "") -> Pla
     refusals = overriding(
         wanted, values["settings"], files, f"{files.drop_in_directory}/{FILE_NAME}"
     )
-    changes = [
-        drop_in_change(
-            identifier="postgres.access",
-            title="make PostgreSQL listen for the operators, with TLS",
-            why="the drill writes and probes from outside, as an application does",
-            file_name=FILE_NAME,
-            purpose="the way in for the operators' networks",
-            wanted=wanted,
-            settings=values["settings"],
-            files=files,
-            cluster=cluster,
-        ),
-        _hba(settings, files),
-        _role(settings, values, run_id),
-    ]
+    listen = drop_in_change(
+        identifier="postgres.access",
+        title="make PostgreSQL listen for the operators, with TLS",
+        why="the drill writes and probes from outside, as an application does",
+        file_name=FILE_NAME,
+        purpose="the way in for the operators' networks",
+        wanted=wanted,
+        settings=values["settings"],
+        files=files,
+        cluster=cluster,
+    )
+    refusals += restart_refusals(listen, values["info"])
+    changes = [listen, _hba(settings, files), _role(settings, values, run_id)]
     done = tuple(change for change in changes if change is not None)
     return Plan(
         name=name,

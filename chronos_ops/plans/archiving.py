@@ -4,15 +4,15 @@ import re
 from typing import Any
 
 from chronos_ops.facts import postgres
-from chronos_ops.facts.backups import StanzaInfo, info
+from chronos_ops.facts.backups import info
 from chronos_ops.facts.postgres import Identity, Setting
 from chronos_ops.facts.postgres_files import CONFIG_FILES, ConfigFiles
-from chronos_ops.model.plan import Effect, Plan
+from chronos_ops.model.plan import Plan
 from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
 from chronos_ops.plans.cluster import declared_cluster, missing_cluster
-from chronos_ops.plans.drop_in import Wanted, drop_in_change, overriding
+from chronos_ops.plans.drop_in import Wanted, drop_in_change, overriding, restart_refusals
 
 FILE_NAME = "90-chronos-archiving.conf"
 _NAMES = ("archive_mode", "archive_command", "archive_timeout", "wal_level", "archive_library")
@@ -94,9 +94,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
         files=files,
         cluster=cluster,
     )
-    stanza: StanzaInfo | None = values["info"]
-    if change is not None and change.effect is Effect.RESTART and stanza and stanza.backup_running:
-        refusals.append("a backup is running, a restart would break it: wait until it has ended")
+    refusals += restart_refusals(change, values["info"])
     return Plan(
         name=name,
         changes=(change,) if change else (),

@@ -40,8 +40,10 @@ def plan(settings: Settings, values: dict[str, Any], *, run_id: str = "") -> Pla
     if used:
         refusal = (
             f"{' and '.join(used)} hold data already, and {secret} is not in the secret store: a "
-            "new passphrase would not open it. Put the old one back from its offline copy "
-            f"(`aws ssm put-parameter --type SecureString --name {secret} --value file://...`)"
+            "new passphrase would not open it. Put the old one back from its offline copy or from "
+            f"the host (`aws ssm put-parameter --type SecureString --name {secret} "
+            "--value file://...`). Was it never encrypted (`pgbackrest info`: cipher: none)? "
+            "Then declare another backup.prefix: a repository's cipher is fixed for good"
         )
         return Plan(name=name, refusals=(refusal,))
     undo = (RemoveSecret(name=secret, run_id=run_id),) if run_id else ()

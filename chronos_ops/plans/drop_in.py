@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chronos_ops.facts.backups import StanzaInfo
 from chronos_ops.facts.postgres import Cluster, Setting
 from chronos_ops.facts.postgres_files import ConfigFiles
 from chronos_ops.model.plan import Change, Deed, Effect, RemoveFile, RunCommand, RunSql, WriteFile
@@ -118,3 +119,12 @@ def drop_in_change(
         after=text,
         effect=Effect.RESTART if restart else Effect.RELOAD,
     )
+
+
+def restart_refusals(change: Change | None, stanza: StanzaInfo | None) -> list[str]:
+    """Why the change's restart must wait: it would break a backup."""
+    if change is None or change.effect is not Effect.RESTART:
+        return []
+    if stanza is None or not stanza.backup_running:
+        return []
+    return ["a backup is running, a restart would break it: wait until it has ended"]

@@ -146,8 +146,10 @@ def judge_storage(settings: Settings, repo: int, objects: Sequence[StoredObject]
         judge(
             f"backup.repo{repo}.storage-class",
             f"What repo{repo} needs at once can be read at once",
-            passed=not cold,
-            observed=f"{len(cold)} objects frozen: {shown}"
+            passed=not cold if objects else None,
+            observed="no object is there"
+            if not objects
+            else f"{len(cold)} objects frozen: {shown}"
             if cold
             else f"{len(objects)} objects, {len(frozen(objects))} frozen by design",
             expected="info files, manifests and WAL in STANDARD or GLACIER_IR"
@@ -174,11 +176,12 @@ def _is_manifest_or_info(key: str) -> bool:
 def _judge_manifests(objects: Sequence[StoredObject], limit: int) -> Finding:
     sizes = [item.size for item in objects if ".manifest" in item.key.rpartition("/")[2]]
     largest = max(sizes, default=0)
+    seen = f"largest {largest / 2**20:.2f} MiB" if sizes else "no manifest is there"
     return judge(
         "backup.repo2.manifest-size",
         "No manifest is big enough to be moved by the lifecycle",
-        passed=largest < limit,
-        observed=f"largest {largest / 2**20:.2f} MiB",
+        passed=largest < limit if sizes else None,
+        observed=seen,
         expected=f"less than {limit / 2**20:.0f} MiB",
         hint="raise backup.long_term.transition_min_bytes: a manifest grows with the files' number",
         requirement="B2",

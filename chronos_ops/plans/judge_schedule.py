@@ -1,5 +1,6 @@
 """Does the host back up by itself? Timers, their jobs, a job that hangs (B6)."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from chronos_ops.facts.systemd import Unit
@@ -45,23 +46,32 @@ def judge_timer(schedule: Schedule, units: dict[str, Unit]) -> Finding:
     )
 
 
-def judge_job(schedule: Schedule, units: dict[str, Unit], now: float) -> Finding:
-    """The job's last run ended well, and a run in progress is not stuck."""
+def judge_job(
+    schedule: Schedule, units: dict[str, Unit], now: float, ends: Sequence[str]
+) -> Finding:
+    """The job's last run ended well, and a run in progress is not stuck.
+
+    `ends`: the jobs' own log. systemd forgets at a reboot and says `success` of what never ran.
+    """
     job = units.get(schedule.service)
     began = moment(job.started) if job else None
     running = job is not None and job.active == "activating"
     seconds = now - began if running and began is not None else 0.0
     longest = LONGEST[schedule.kind]
     good = job is not None and job.load == "loaded" and job.active != "failed"
+    good = good and job is not None and job.result == "success" and seconds <= longest
+    last = next((e for e in reversed(ends) if e.split()[1:2] == [schedule.kind]), "")
+    word = "".join(last.split()[2:3])  # done, failed, skipped:
+    passed = good and word != "failed" if last or running or not good else None
     return judge(
         f"backup.job.{schedule.kind}",
         f"The {schedule.title} did not fail, and does not hang",
-        passed=good and job is not None and job.result == "success" and seconds <= longest,
+        passed=passed,
         observed="no such service"
         if job is None or job.load != "loaded"
         else f"running for {seconds / HOUR:.1f} h"
         if running
-        else f"{job.active}, last result {job.result}",
+        else f"{job.active}, last result {job.result}, its log: {last or 'it never ended'}",
         expected=f"success, or running for less than {longest / HOUR:.0f} h",
         hint=f"journalctl -u {schedule.service}",
         requirement="B6",

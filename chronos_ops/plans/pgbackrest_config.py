@@ -7,6 +7,7 @@ from chronos_ops.facts import files, iam, pgbackrest, postgres, system
 from chronos_ops.facts.iam import AccessKey
 from chronos_ops.facts.pgbackrest import CONFIG_PATH, DEBIAN_CONFIG_PATH, MASK, ConfigFile, Version
 from chronos_ops.facts.postgres import Cluster
+from chronos_ops.facts.secret_store import secret_hash
 from chronos_ops.model.plan import Change, Deed, Plan, RemoveFile, RunCommand, WriteFile
 from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Backup, Settings
@@ -34,6 +35,8 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
         "cores": system.CORES,
         "clusters": postgres.CLUSTERS,
         "keys": iam.access_keys(settings.backup.host_iam_user),
+        "host_hash": pgbackrest.PASSPHRASE_HASH,
+        "kept_hash": secret_hash(settings.backup.cipher_secret),
     }
 
 
@@ -122,6 +125,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     if values["version"] is None:
         refusals.append("pgBackRest is not installed: the stage `packages` comes first")
     refusals += _foreign(settings, values["config"])
+    refusals += _other_cipher(settings, values)
     if cluster is None or values["version"] is None:
         return Plan(name=name, refusals=tuple(refusals))
     changes = [
@@ -166,6 +170,32 @@ def _foreign(settings: Settings, config: dict[str, ConfigFile]) -> list[str]:
         if path not in (CONFIG_PATH, DEBIAN_CONFIG_PATH) and any(file.options.values()):
             found.append(f"{path} would be mixed with ours: move its options away")
     return found
+
+
+def _other_cipher(settings: Settings, values: dict[str, Any]) -> list[str]:
+    """A repository's cipher is fixed for good: writing another one locks the host out (B4)."""
+    config: dict[str, ConfigFile] = values["config"]
+    effective = config.get(CONFIG_PATH) or config.get(DEBIAN_CONFIG_PATH)
+    if effective is None or not _same_repository(settings, effective):
+        return []
+    secret, host, kept = settings.backup.cipher_secret, values["host_hash"], values["kept_hash"]
+    if effective.option("global", "repo1-cipher-type") in (None, "none"):
+        return [
+            (
+                f"{effective.path} uses this repository without encryption, and that cannot be "
+                "changed later: declare another backup.prefix (or bucket), and let the old one "
+                "expire"
+            )
+        ]
+    if host is None or host == kept:
+        return []
+    return [
+        f"{effective.path} has another passphrase than {secret}"
+        + (" (which is not there)" if kept is None else "")
+        + ": store the one that opens the repository, the host's own if `pgbackrest info` works "
+        f"there (`aws ssm put-parameter --overwrite --type SecureString --name {secret} "
+        "--value file://...`)"
+    ]
 
 
 def _key_in_use(config: ConfigFile, keys: list[AccessKey]) -> bool:

@@ -1,13 +1,31 @@
 """What another hand made is adopted or refused, never overwritten silently (B3)."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chronos_ops.facts.pgbackrest import CONFIG_PATH, DEBIAN_CONFIG_PATH, ConfigFile
-from chronos_ops.model.plan import Plan
-from chronos_ops.plans import archiving, cipher, identity, jobs, packages, pgbackrest_config, stanza
+from chronos_ops.facts.pgbackrest import (
+    CONFIG_PATH,
+    DEBIAN_CONFIG_PATH,
+    PASSPHRASE_HASH,
+    ConfigFile,
+)
+from chronos_ops.facts.secret_store import secret_hash
+from chronos_ops.model.errors import UnreadableAnswer
+from chronos_ops.model.plan import Effect, Plan
+from chronos_ops.model.question import ShellAnswer
+from chronos_ops.plans import (
+    access,
+    archiving,
+    cipher,
+    identity,
+    jobs,
+    packages,
+    pgbackrest_config,
+    stanza,
+)
 from chronos_ops.plans.bucket import plan as plan_bucket
 from tests.recorded_cases import example_settings, parsed
 
@@ -65,6 +83,15 @@ def test_another_stanza_is_refused_with_the_way_to_adopt_it() -> None:
 def test_a_restart_waits_for_a_running_backup() -> None:
     running = replace(parsed("backup_info", "unconfigured"), backup_running=True)
     refusal(archiving.plan(SETTINGS, archiving_values(info=running)), "a backup is running")
+    values = archiving_values(
+        roles=parsed("postgres_roles", "unconfigured"),
+        secrets={SETTINGS.postgres.operator_password_secret: None},
+    )
+    assert access.plan(SETTINGS, values).effect is Effect.RESTART
+    assert not access.plan(SETTINGS, values).refusals
+    refusal(access.plan(SETTINGS, values | {"info": running}), "a backup is running")
+    listening = parsed("postgres_settings", "debian-13")  # a reload or nothing: no reason to wait
+    assert not access.plan(SETTINGS, values | {"info": running, "settings": listening}).refusals
 
 
 @pytest.mark.parametrize(
@@ -115,6 +142,8 @@ def config_values(**files: ConfigFile) -> dict[str, Any]:
         "cores": 2,
         "clusters": parsed("postgres_clusters", "debian-13"),
         "keys": [],
+        "host_hash": None,
+        "kept_hash": "a" * 64,
     }
 
 
@@ -128,15 +157,52 @@ def test_a_configuration_of_another_repository_is_refused() -> None:
     refusal(pgbackrest_config.plan(SETTINGS, config_values(a=theirs)), DEBIAN_CONFIG_PATH)
 
 
+TEXT = "[global]\nrepo1-path=/live\n[chronos]\npg1-path=/x\n"
+
+
+def of_this_repository(**more: str) -> dict[str, Any]:
+    """What is known where another hand configured this very repository."""
+    there = {"repo1-path": "/live", "repo1-s3-bucket": SETTINGS.backup.bucket, **more}
+    return config_values(a=their_file(CONFIG_PATH, TEXT, **there))
+
+
+ENCRYPTED = {"repo1-cipher-type": "aes-256-cbc"}
+
+
 def test_a_configuration_of_this_repository_is_adopted_and_kept() -> None:
-    text = "[global]\nrepo1-path=/live\n[chronos]\npg1-path=/x\n"
-    theirs = their_file(
-        CONFIG_PATH, text, **{"repo1-path": "/live", "repo1-s3-bucket": SETTINGS.backup.bucket}
-    )
-    plan = pgbackrest_config.plan(SETTINGS, config_values(a=theirs))
+    text = TEXT
+    values = of_this_repository(**ENCRYPTED) | {"host_hash": "a" * 64}
+    plan = pgbackrest_config.plan(SETTINGS, values)
     assert not plan.refusals
     assert plan.changes[-1].before.endswith(text)
     assert plan.changes[-1].undo[0].argv[-1] == CONFIG_PATH  # type: ignore[union-attr]
+
+
+def test_another_passphrase_is_refused_before_the_live_configuration_is_overwritten() -> None:
+    values = of_this_repository(**ENCRYPTED) | {"host_hash": "b" * 64}
+    secret = SETTINGS.backup.cipher_secret
+    refusal(pgbackrest_config.plan(SETTINGS, values), "another passphrase than", secret)
+    lost = pgbackrest_config.plan(SETTINGS, values | {"kept_hash": None})
+    refusal(lost, f"{secret} (which is not there)", "put-parameter")
+
+
+@pytest.mark.parametrize("cipher_type", [{}, {"repo1-cipher-type": "none"}])
+def test_a_repository_without_encryption_is_refused_with_the_way_out(
+    cipher_type: dict[str, str],
+) -> None:
+    plan = pgbackrest_config.plan(SETTINGS, of_this_repository(**cipher_type))
+    refusal(plan, "without encryption", "another backup.prefix")
+
+
+def test_hashes_are_read_and_what_is_none_is_not_guessed() -> None:
+    read = PASSPHRASE_HASH.parse
+    assert read(ShellAnswer(0, "a" * 64 + "  -\n")) == "a" * 64
+    assert read(ShellAnswer(0, "")) is None
+    with pytest.raises(UnreadableAnswer):
+        read(ShellAnswer(0, "sha256sum: no\n"))
+    kept = secret_hash("/x").parse
+    assert kept({"Parameter": {"Value": "s"}}) == hashlib.sha256(b"s").hexdigest()
+    assert kept(None) is None
 
 
 def test_options_in_conf_d_would_mix_with_ours() -> None:

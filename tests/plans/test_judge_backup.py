@@ -184,6 +184,14 @@ def test_a_deleted_info_file_and_a_frozen_segment_are_named() -> None:
     passed(judge_backup.judge_storage(SETTINGS, 1, at_once)[1])
 
 
+def test_nothing_to_look_at_is_not_known() -> None:
+    nothing = judge_backup.judge_storage(SETTINGS, 2, [])
+    assert [f.status for f in nothing] == [Status.FAIL, Status.UNKNOWN, Status.UNKNOWN]
+    assert nothing[2].observed == "no manifest is there"
+    bare = [i for i in in_repo2(objects()) if "manifest" not in i.key]
+    assert judge_backup.judge_storage(SETTINGS, 2, bare)[2].status is Status.UNKNOWN
+
+
 def test_repo2_may_freeze_its_big_files_but_no_manifest() -> None:
     bundles = as_class(in_repo2(objects()), "bundle/", "DEEP_ARCHIVE")
     for finding in judge_backup.judge_storage(SETTINGS, 2, bundles):
@@ -258,16 +266,22 @@ def test_timers_and_jobs() -> None:
     failed(judge_schedule.judge_timer(full, units(timer__active="inactive")), "inactive")
     failed(judge_schedule.judge_timer(full, units(timer__next_elapse="")), "never")
     failed(judge_schedule.judge_timer(full, {}), "absent")
-    passed(judge_schedule.judge_job(full, units(), 0))
-    failed(judge_schedule.judge_job(full, units(job__result="exit-code"), 0), "exit-code")
+    ends = ["2026-11-22T02:00:09Z full done in 9 s", "2026-11-22T03:00:01Z diff done in 1 s"]
+    passed(judge_schedule.judge_job(full, units(), 0, ends))
+    failed(judge_schedule.judge_job(full, units(job__result="exit-code"), 0, ends), "exit-code")
+    after_reboot = [*ends, "2026-11-23T02:00:01Z full failed with exit code 56"]
+    failed(judge_schedule.judge_job(full, units(), 0, after_reboot), "exit code 56")
+    never = judge_schedule.judge_job(full, units(), 0, ends[1:])  # systemd says `success` of it
+    assert never.status is Status.UNKNOWN
+    assert "never ended" in never.observed
     began = "Sun 2026-11-22 02:00:00 UTC"
     start = judge_schedule.moment(began)
     assert start == 1795312800.0
     running = units(job__active="activating", job__started=began)
-    passed(judge_schedule.judge_job(full, running, start + HOUR))
-    failed(judge_schedule.judge_job(full, running, start + 7 * HOUR), "7.0 h")
+    passed(judge_schedule.judge_job(full, running, start + HOUR, []))
+    failed(judge_schedule.judge_job(full, running, start + 7 * HOUR, []), "7.0 h")
     absent = parsed("systemd_units", "unconfigured")
-    failed(judge_schedule.judge_job(full, absent, 0), "no such service")
+    failed(judge_schedule.judge_job(full, absent, 0, []), "no such service")
 
 
 # 8 an object was flipped

@@ -145,6 +145,16 @@ def test_what_is_found_on_the_target_is_a_failure_not_wrong_usage(make: Make) ->
     assert error.exit_status == 1  # so that the runner keeps the folder
 
 
+def test_a_step_that_needs_consent_is_not_done_without(make: Make) -> None:
+    run = make()
+    with pytest.raises(Refused, match="not approved: a paid instance"):
+        run.step("look", good, consent="a paid instance")
+    record = record_of(run, "look")
+    assert record.outcome is None
+    assert record.error is not None
+    assert record.error.exit_status == 2
+
+
 def test_a_dry_run_shows_the_diff_and_touches_nothing(make: Make) -> None:
     run = make(plan=True)
     run.stage("archiving", stage(FULL))

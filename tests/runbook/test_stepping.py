@@ -88,6 +88,14 @@ def test_a_person_is_asked_and_the_record_is_whole(kernel: Kernel, tmp_path: Pat
     ]
     content, _ = kernel.run("run.confirm('the database is destroyed')", typed="probe")
     assert content["status"] == "ok"
+    asked = "run.step('look', good, consent='a paid instance is made')"
+    content, seen = kernel.run(asked, typed="no")
+    assert (content["status"], content["ename"]) == ("error", "Refused")
+    prompts = [m["content"]["prompt"] for m in seen if m["msg_type"] == "input_request"]
+    assert prompts == ["a paid instance is made\nType the target's name (probe) to agree: "]
+    assert "rows in" not in str(outputs(seen))  # the step was not done
+    content, _ = kernel.run(asked, typed="probe")
+    assert content["status"] == "ok"
     content, seen = kernel.run("run.step('look', good)", typed="")
     first, *_, last = outputs(seen)
     assert first == {"text/plain": "working"}  # the line, in whose place the record comes
