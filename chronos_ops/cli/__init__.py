@@ -31,6 +31,7 @@ _RUN, _SHELF, _WORKSHOP = "Run", "Look", "Lab and development"
 app.command(rich_help_panel=_RUN)(runs.drill)
 app.command(rich_help_panel=_RUN)(runs.run)
 app.command(rich_help_panel=_RUN)(runs.notebook)
+app.command(rich_help_panel=_RUN)(runs.reap)
 app.command("list", rich_help_panel=_SHELF)(shelf_commands.list_)
 app.command(rich_help_panel=_SHELF)(shelf_commands.show)
 app.add_typer(lab.app, name="lab", rich_help_panel=_WORKSHOP)

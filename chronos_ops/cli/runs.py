@@ -94,7 +94,26 @@ def notebook(
     load_settings(target)  # refused before JupyterLab starts, not in its third cell
     copy = stepping.working_copy(chosen, target)
     typer.echo(f"a copy to step through: {copy}", err=True)
-    stepping.open_jupyterlab(copy, target, browser=browser, port=port)
+    stepping.open_jupyterlab(copy, browser=browser, port=port)
+
+
+def reap(target: TargetOption) -> None:
+    """Remove what runs on a target have left; exit 1 if something stays.
+
+    Killed runs are torn down and sealed, failed teardowns tried again, and instances that a run
+    made and forgot are destroyed: only those with a run's tag, older than drill.reap_after_hours.
+    """
+    from chronos_ops.model.settings import load_settings
+
+    settings = load_settings(target)
+    from chronos_ops import runner_reap
+
+    stayed = runner_reap.reap(settings, shelf.ROOT / "outputs", tell)
+    for name in stayed:
+        typer.echo(f"still there: {name}")
+    if stayed:
+        raise typer.Exit(1)
+    typer.echo("nothing is left")
 
 
 def _execute(

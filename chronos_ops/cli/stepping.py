@@ -58,10 +58,10 @@ def jupyterlab_command(copy: Path, *, browser: bool, port: int) -> list[str]:
     return command
 
 
-def open_jupyterlab(copy: Path, target: str, *, browser: bool, port: int) -> NoReturn:
+def open_jupyterlab(copy: Path, *, browser: bool, port: int) -> NoReturn:
     """Become JupyterLab. The kernel is this environment's own, whatever else is installed."""
     environment = {k: v for k, v in os.environ.items() if k != "JUPYTER_PATH"}
-    environment |= {"CHRONOS_TARGET": target, "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
     command = jupyterlab_command(copy, browser=browser, port=port)
     sys.stdout.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - argv is ours, no shell is meant

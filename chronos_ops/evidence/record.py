@@ -34,11 +34,6 @@ class CellProof:
     text: str = ""
     exit_status: int = 1
 
-    @property
-    def last_resort(self) -> bool:
-        """Runs after an error too."""
-        return bool(self.tags & {"always", "verdict"})
-
 
 @dataclass(frozen=True)
 class Ending:

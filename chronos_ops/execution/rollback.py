@@ -94,7 +94,8 @@ def rollback(folder: Path, journal: Journal) -> list[str]:
         raise ChronosError(
             "the teardown is not complete",
             "; ".join(stayed),
-            hint=f"`chronos reap` tries again from {folder}/journal.jsonl",
+            hint=f"`./chronos reap --target {settings.target}` tries again, from "
+            f"{folder}/journal.jsonl",
         )
     return removed
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chronos_ops.lab.authority import Authority, make_authority
+from chronos_ops.lab.authority import make_authority
 from chronos_ops.lab.errors import LabError
 
 REGION = "ca-central-1"
@@ -121,13 +121,8 @@ def bootstrap(user_dir: Path, gateway: str, port: int, *, timeout_seconds: float
     raise LabError(
         f"the lab's AWS did not answer within {timeout_seconds:.0f} s",
         f"{lab.endpoint_url}: {last}",
-        hint="its log is in the lab's folder: ./chronos lab logs",
+        hint="its log is in the lab's folder: ./chronos lab logs --name NAME",
     )
-
-
-def authority_of(user_dir: Path) -> Authority:
-    """The lab's certificate authority, which its AWS is trusted by."""
-    return make_authority(user_dir / "aws")
 
 
 def _emulator_python() -> Path:

@@ -158,7 +158,7 @@ def _furnish(where: Places, tell: Progress) -> LabStatus:
     target.write_parameters(where, lab_aws, host, told["subnet"], known_hosts)
     after = status(name)
     if after is None or not after.complete:
-        raise LabError("the lab did not come up whole", hint=f"./chronos lab logs {name}")
+        raise LabError("the lab did not come up whole", hint=f"./chronos lab logs --name {name}")
     tell(f"the lab {name!r} is up: {host['name']} at {host['address']}")
     return after
 

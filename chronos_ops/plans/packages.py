@@ -5,7 +5,7 @@ from typing import Any
 
 from chronos_ops.facts import packages, postgres, system
 from chronos_ops.facts.postgres import Cluster
-from chronos_ops.model.plan import Change, Deed, Plan, RunCommand, WriteFile
+from chronos_ops.model.plan import Change, Plan, RunCommand
 from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
@@ -22,7 +22,6 @@ _PACKAGE_OF = {
 }
 _WAIT = ("-q", "-o", "DPkg::Lock::Timeout=300")
 _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_MODE=l", "apt-get", *_WAIT)
-NO_CLUSTER_FILE = "/etc/postgresql-common/createcluster.d/chronos.conf"
 
 
 def extension_packages(settings: Settings, major: int) -> list[str]:
@@ -70,13 +69,11 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
     }
 
 
-def _major(settings: Settings, values: dict[str, Any], major: int | None) -> int | None:
+def _major(settings: Settings, values: dict[str, Any]) -> int | None:
     clusters: list[Cluster] = values["clusters"]
     cluster = declared_cluster(settings, clusters)
     if cluster is not None:
         return int(cluster.version)
-    if major is not None:
-        return major
     have = [m for m in MAJORS if f"postgresql-{m}" in values["installed"]]
     if have:
         return max(have)
@@ -84,15 +81,8 @@ def _major(settings: Settings, values: dict[str, Any], major: int | None) -> int
     return int(match[1]) if match else None
 
 
-def plan(
-    settings: Settings,
-    values: dict[str, Any],
-    *,
-    major: int | None = None,
-    create_cluster: bool = True,
-) -> Plan:
-    """Install what is missing. `major`: for a host without PostgreSQL, the version it must get;
-    `create_cluster=False`: without Debian's own empty cluster (for a restore)."""
+def plan(settings: Settings, values: dict[str, Any]) -> Plan:
+    """Install what is missing."""
     name = "packages"
     release = values["release"]
     if release.id not in ("debian", "ubuntu"):
@@ -109,7 +99,7 @@ def plan(
                 ),
             ),
         )
-    wanted_major = _major(settings, values, major)
+    wanted_major = _major(settings, values)
     wanted = ["pgbackrest"]
     if wanted_major is None:
         wanted.insert(0, "postgresql")  # the lists of apt are empty: known after apply
@@ -121,7 +111,7 @@ def plan(
         return Plan(name=name, noop_reason=f"{', '.join(wanted)} are installed")
     return Plan(
         name=name,
-        changes=(_install(missing, values["candidates"], create_cluster=create_cluster),),
+        changes=(_install(missing, values["candidates"]),),
         refusals=_unobtainable(missing, values["candidates"], release.pretty_name),
     )
 
@@ -142,24 +132,16 @@ def _unobtainable(
     )
 
 
-def _install(
-    missing: list[str], candidates: dict[str, str | None], *, create_cluster: bool
-) -> Change:
-    deeds: list[Deed] = []
-    if not create_cluster:
-        deeds.append(WriteFile(path=NO_CLUSTER_FILE, content="create_main_cluster = false\n"))
-    deeds += [
-        RunCommand(argv=(*_APT, "update"), timeout_seconds=600),
-        RunCommand(
-            argv=(*_APT, "-y", "--no-install-recommends", "install", *missing),
-            timeout_seconds=1800,
-        ),
-    ]
+def _install(missing: list[str], candidates: dict[str, str | None]) -> Change:
+    install = RunCommand(
+        argv=(*_APT, "-y", "--no-install-recommends", "install", *missing),
+        timeout_seconds=1800,
+    )
     return Change(
         id="packages.install",
         title=f"install {', '.join(missing)}",
         why="the backup tool and the server it serves, from the release's own sources (P3)",
-        deeds=tuple(deeds),
+        deeds=(RunCommand(argv=(*_APT, "update"), timeout_seconds=600), install),
         undo=(RunCommand(argv=(*_APT, "-y", "remove", *missing), timeout_seconds=600),),
         after="\n".join(f"{p} {candidates.get(p) or '(known after apply)'}" for p in missing),
     )

@@ -59,7 +59,7 @@ def test_a_wrong_place_is_named(place: str, value: object, said: str) -> None:
     for folder in folders:
         inner = inner[folder]
     inner[last] = value
-    with pytest.raises(UsageError, match="not valid: .*parameter file") as caught:
+    with pytest.raises(UsageError, match=r"not valid: .*parameter file") as caught:
         parse_settings(data)
     assert said in str(caught.value)
 

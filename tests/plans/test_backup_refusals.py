@@ -282,14 +282,14 @@ def test_an_extension_without_a_package_is_named() -> None:
     )
 
 
-def test_a_bare_host_gets_the_wanted_major_without_debians_cluster() -> None:
+def test_a_bare_host_gets_the_major_that_it_has_the_packages_of() -> None:
     postgres = SETTINGS.postgres.model_copy(update={"extensions": ("vector",)})
     settings = SETTINGS.model_copy(update={"postgres": postgres})
-    plan = packages.plan(settings, package_values(candidates={}), major=16, create_cluster=False)
+    values = package_values(candidates={}, installed={"postgresql-16": "16.9"})
+    plan = packages.plan(settings, values)
     assert not plan.refusals  # no lists of apt yet
     change = plan.changes[0]
-    assert change.title == "install postgresql-16, pgbackrest, postgresql-16-pgvector"
-    assert change.deeds[0].path == packages.NO_CLUSTER_FILE  # type: ignore[union-attr]
+    assert change.title == "install pgbackrest, postgresql-16-pgvector"
     assert "known after apply" in change.after
 
 

@@ -1,4 +1,4 @@
-"""The plan of a drill host, and the request that it is made of."""
+"""What is asked of Lightsail for a drill host."""
 
 import base64
 
@@ -6,9 +6,7 @@ import pytest
 
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.instance import InstanceRequest, key_pair_name, request_instance
-from chronos_ops.model.plan import CallAws, DestroyInstance
 from chronos_ops.model.settings import Settings, parse_settings
-from chronos_ops.plans.provision import plan_instance
 
 KEY = "ssh-rsa " + base64.b64encode(b"\0\0\0\x07ssh-rsa" + b"\1" * 20).decode()
 
@@ -30,13 +28,9 @@ def _request(**drill: str) -> InstanceRequest:
     return request_instance(_settings(**drill), "drill-1", "run:42", KEY, "echo")
 
 
-def _calls(request: InstanceRequest) -> dict[str, CallAws]:
-    deeds = [deed for change in plan_instance(request, False).changes for deed in change.deeds]
-    return {deed.operation: deed for deed in deeds if isinstance(deed, CallAws)}
-
-
 def test_the_instance_carries_its_run_and_target() -> None:
-    arguments = _calls(_request())["create_instances"].arguments
+    operation, arguments = _request().create()
+    assert operation == "create_instances"
     assert arguments["tags"] == [
         {"key": "chronos:run", "value": "run:42"},
         {"key": "chronos:target", "value": "t"},
@@ -52,7 +46,7 @@ def test_a_key_pair_s_name_holds_what_lightsail_allows() -> None:
 
 
 def test_the_firewall_admits_the_operators_alone() -> None:
-    ports = _calls(_request())["put_instance_public_ports"].arguments["portInfos"]
+    ports = _request().close_firewall()["portInfos"]
     assert [(p["fromPort"], p["toPort"]) for p in ports] == [(22, 22), (5433, 5433)]
     for port in ports:
         assert port["cidrs"] == ["198.51.100.0/24"]
@@ -60,22 +54,10 @@ def test_the_firewall_admits_the_operators_alone() -> None:
 
 
 def test_a_snapshot_takes_the_blueprint_s_place() -> None:
-    calls = _calls(_request(from_snapshot="warm"))
-    arguments = calls["create_instances_from_snapshot"].arguments
+    operation, arguments = _request(from_snapshot="warm").create()
+    assert operation == "create_instances_from_snapshot"
     assert arguments["instanceSnapshotName"] == "warm"
     assert "blueprintId" not in arguments
-    assert "create_instances" not in calls
-
-
-def test_every_change_is_undone_by_the_run_that_made_it() -> None:
-    for change in plan_instance(_request(), False).changes:
-        assert change.undo == (DestroyInstance(name="drill-1", run_id="run:42"),)
-
-
-def test_a_name_that_is_taken_is_refused() -> None:
-    plan = plan_instance(_request(), True)
-    assert plan.empty
-    assert plan.refusals == ("an instance named drill-1 exists already",)
 
 
 @pytest.mark.parametrize("key", ["ssh-ed25519 AAAA", "", "ssh-rsa", "ssh-rsa !!!", "ssh-rsa QUFB"])
