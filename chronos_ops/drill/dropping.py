@@ -91,7 +91,7 @@ class Dropping(Synthetic):
         return recovering.restore_files(context, drill, after=Lsn.parse(drill.dropped.lsn))
 
     def promised_until(self, drill: Drill) -> float | None:
-        return drill.struck.began
+        return drill.dropped.promised_until
 
     def sides(self, drill: Drill, loss: Loss) -> list[Finding]:
         """Both sides of the target: the last commit before is there, the first after is not."""

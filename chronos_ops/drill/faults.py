@@ -44,8 +44,11 @@ def lose_instance(context: Context, primary: Primary) -> tuple[Struck, threading
     try:
         primary.ssh.run(["sh", "-c", _POWER_FAILURE], sudo=True, timeout=5)
         raise ChronosError("the power failure did not end the connection", primary.ssh)
-    except (TransportError, CommandFailed):
+    except TransportError:
         ended = time.monotonic()  # the connection died with the machine
+    except CommandFailed:  # killed by its own deed, or refused: then the host still answers
+        ended = time.monotonic()
+        _require_dead(primary)
     primary.ssh.close()
 
     def delete() -> None:
@@ -56,11 +59,20 @@ def lose_instance(context: Context, primary: Primary) -> tuple[Struck, threading
     return Struck("SIGKILL to every process, then the instance deleted", began, at, ended), thread
 
 
+def _require_dead(primary: Primary) -> None:
+    try:
+        primary.ssh.run(["true"], timeout=5)
+    except TransportError:
+        return
+    raise ChronosError("the power failure did not strike, the host still answers", primary.ssh)
+
+
 @dataclass(frozen=True)
 class Dropped:
     """A DROP, its transaction, and where the WAL stood just before it."""
 
     struck: Struck
+    promised_until: float  # monotonic, before the target was named: what was acknowledged by then
     xid: str
     lsn: str
     restore_point: str
@@ -93,9 +105,11 @@ def drop_database(context: Context, primary: Primary, database: str) -> Dropped:
 def _drop(primary: Primary, database: str, deed: str, script: str) -> Dropped:
     name = "before_the_drop"
     ssh = primary.ssh
+    promised_until = time.monotonic()
     where = ssh.sql_rows(_BEFORE.format(name=name))[0]
     began, at = time.monotonic(), utc_now()
     answer = ssh.sql(script.format(deed=deed), conninfo(database))
     ended = time.monotonic()
     xid = answer.stdout.strip()
-    return Dropped(Struck(deed, began, at, ended), xid, where["lsn"], name, where["now"])
+    struck = Struck(deed, began, at, ended)
+    return Dropped(struck, promised_until, xid, where["lsn"], name, where["now"])

@@ -254,13 +254,31 @@ def check_page_checksums(ssh: Ssh) -> Finding:
     )
 
 
+_HAS_VERSIONS = (
+    "SELECT 1 AS there FROM pg_attribute"
+    " WHERE attrelid = 'pg_database'::regclass AND attname = 'datcollversion'"
+)
+
+
 def check_collations(ssh: Ssh) -> Finding:
     """The same collation versions as where the data come from, else text indexes may be wrong."""
+    if not ssh.sql_rows(_HAS_VERSIONS):
+        return not_applicable(
+            "drill.integrity.collations",
+            "collation versions are the same on this host",
+            "PostgreSQL records a database's collation version from 15 on",
+        )
     rows = ssh.sql_rows(
         "SELECT datname, datcollversion AS recorded,"
         " pg_database_collation_actual_version(oid) AS here FROM pg_database"
         " WHERE datcollversion IS NOT NULL"
     )
+    if not rows:
+        return not_applicable(
+            "drill.integrity.collations",
+            "collation versions are the same on this host",
+            "no database has a collation with a version",
+        )
     wrong = [f"{r['datname']}: {r['recorded']} there, {r['here']} here"
              for r in rows if r["recorded"] != r["here"]]  # fmt: skip
     return judge(

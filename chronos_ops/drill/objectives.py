@@ -103,6 +103,25 @@ def account(record: CommitRecord, recovered: Iterable[int], target: float | None
     )
 
 
+def judge_gap_free(record: CommitRecord, loss: Loss) -> Finding:
+    """What is lost is the end alone, and nothing is there that nobody wrote (failure 15)."""
+    last = loss.last_recovered
+    holes = [c.seq for c in loss.lost if last is not None and c.seq < last.seq]
+    sent = max((c.seq for c in record.acked), default=0) + 1  # one more may be on its way
+    strangers = sorted(set(loss.unasked) - set(record.in_doubt) - {sent})
+    seen = [f"missing in the middle: {ranges(holes)}"] if holes else []
+    seen += [f"never written: {ranges(strangers)}"] if strangers else []
+    return judge(
+        "drill.loss.gap-free",
+        "no acknowledged commit is missing before the last recovered one, and none is made up",
+        passed=None if last is None else not seen,
+        observed="; ".join(seen) or ("nothing came back" if last is None else f"up to {last.seq}"),
+        expected="all up to the last recovered one, no others",
+        hint="the restored database is wrong: do not use it, try the backup before",
+        requirement="D6",
+    )
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """Sequence numbers for people: `1201-1850, 1853`."""
     runs: list[list[int]] = []

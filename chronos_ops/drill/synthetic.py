@@ -17,6 +17,7 @@ from chronos_ops.drill.objectives import (
     achieved,
     arithmetic,
     around_fault,
+    judge_gap_free,
     judge_objectives,
     ranges,
     recovery_point_bound,
@@ -203,7 +204,8 @@ class Synthetic(Scenario):
         )
         earlier = earlier_points(context, self.id)
         bound = recovery_point_bound(context.settings, drill.push_seconds)
-        findings = [independent_count(drill, loss), *self.sides(drill, loss)]
+        findings = [independent_count(drill, loss), judge_gap_free(drill.record, loss)]
+        findings += self.sides(drill, loss)
         findings += judge_objectives(found, objectives, None if self.point_in_time else bound)
         measures = {
             "commits": around_fault(drill.record, drill.recovered, drill.struck.began),

@@ -8,12 +8,13 @@ from chronos_ops.drill.objectives import (
     achieved,
     arithmetic,
     around_fault,
+    judge_gap_free,
     judge_objectives,
     ranges,
     window_start,
 )
 from chronos_ops.drill.workload import Commit, CommitRecord
-from chronos_ops.model.finding import Status
+from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.timing import Achieved, Objectives
 from tests.drill.test_restore import settings
 
@@ -107,3 +108,18 @@ def test_of_several_drills_the_worst_counts() -> None:
     assert by_name["recovery time with alarm and response"] == "1820.0"
     lost = arithmetic(settings(), wanted, Achieved(), 0.5)
     assert {row["seconds"] for row in lost if row["kind"] == "measured"} == {"not measured", "0.5"}
+
+
+def test_a_commit_missing_in_the_middle_or_made_up_is_wrong_data() -> None:
+    def judged(there: set[int]) -> Finding:
+        return judge_gap_free(RECORD, account(RECORD, there))
+
+    assert judged({1, 2, 3, 4, 5}).status is Status.PASS  # only the end is lost
+    assert judged({1, 2, 3, 11}).status is Status.PASS  # in doubt: may be there
+    hole = judged({1, 2, 5})
+    assert hole.status is Status.FAIL
+    assert "3-4" in hole.observed
+    stranger = judged({1, 2, 3, 99})
+    assert stranger.status is Status.FAIL
+    assert "99" in stranger.observed
+    assert judged(set()).status is Status.UNKNOWN

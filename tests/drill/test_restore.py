@@ -111,5 +111,18 @@ def test_a_shutdown_checkpoint_betrays_a_clean_stop() -> None:
     assert "0/06000060" in clean.observed
 
 
+def test_a_clean_shutdown_is_heard_by_the_writer_even_where_the_wal_does_not_show_it() -> None:
+    goodbye = "FATAL:  terminating connection due to administrator command"
+    told = judge_abrupt(WAL, "", ["consuming input failed", goodbye])
+    assert told.status is Status.FAIL
+    assert "administrator command" in told.observed
+    cut = judge_abrupt(WAL, "", ["server closed the connection unexpectedly"])
+    assert cut.status is Status.PASS
+
+
+def test_wal_that_was_not_read_whole_proves_nothing() -> None:
+    assert judge_abrupt(WAL, "could not read", whole=False).status is Status.UNKNOWN
+
+
 def test_no_wal_proves_nothing() -> None:
     assert judge_abrupt("", "pg_waldump: error: could not find file").status is Status.UNKNOWN

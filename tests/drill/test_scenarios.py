@@ -63,6 +63,7 @@ def test_the_moment_before_the_drop_in_each_kind(asked: RecoveryTarget, options:
     assert isinstance(scenario, Dropping)
     dropped = Dropped(
         Struck("DROP TABLE", 1.0, utc_now(), 1.1),
+        0.9,
         "949",
         "0/7041FA8",
         "before_the_drop",

@@ -41,7 +41,14 @@ class InstanceLost(Synthetic):
         start = drill.backup.lsn_stop
         return {
             "abrupt": lambda: [
-                check_abrupt(host.ssh, host.bin_dir, host.data_directory, start, end)
+                check_abrupt(
+                    host.ssh,
+                    host.bin_dir,
+                    host.data_directory,
+                    start,
+                    end,
+                    drill.record.errors,
+                )
             ]
         }
 
