@@ -31,25 +31,6 @@ class Instance:
         return self.tags.get(RUN_TAG, "")
 
 
-@dataclass(frozen=True)
-class OpenPort:
-    """One open range of the Lightsail firewall, with the networks that may come in."""
-
-    low: int
-    high: int
-    protocol: str
-    networks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class StaticIp:
-    """A static address and the instance that it is attached to ("" if none)."""
-
-    name: str
-    address: str
-    attached_to: str
-
-
 def instances() -> Fact[list[Instance]]:
     """All instances of the account's region."""
     question = AwsQuestion("lightsail", "get_instances", paginate=True)
@@ -73,18 +54,6 @@ def host_keys(name: str) -> Fact[tuple[str, ...]]:
         absent=("NotFoundException",),
     )
     return Fact(f"lightsail.host_keys.{name}", question, _read_host_keys)
-
-
-def open_ports(name: str) -> Fact[tuple[OpenPort, ...]]:
-    """What Lightsail's own firewall lets in."""
-    question = AwsQuestion("lightsail", "get_instance_port_states", {"instanceName": name})
-    return Fact(f"lightsail.open_ports.{name}", question, _read_ports)
-
-
-def static_ips() -> Fact[list[StaticIp]]:
-    """All static addresses of the region."""
-    question = AwsQuestion("lightsail", "get_static_ips", paginate=True)
-    return Fact("lightsail.static_ips", question, _read_static_ips)
 
 
 def _read_instances(answer: Any) -> list[Instance]:
@@ -123,26 +92,6 @@ def _read_host_keys(answer: Any) -> tuple[str, ...]:
         return tuple(f"{address} {key['algorithm']} {key['publicKey']}" for key in keys)
     except (KeyError, TypeError) as error:
         raise UnreadableAnswer("not Lightsail access details", error) from None
-
-
-def _read_ports(answer: Any) -> tuple[OpenPort, ...]:
-    found = []
-    for port in _get(answer, "portStates"):
-        if port.get("state") != "open":
-            continue
-        networks = [*port.get("cidrs", []), *port.get("ipv6Cidrs", [])]
-        aliases = port.get("cidrListAliases", [])
-        found.append(
-            OpenPort(port["fromPort"], port["toPort"], port["protocol"], (*networks, *aliases))
-        )
-    return tuple(found)
-
-
-def _read_static_ips(answer: Any) -> list[StaticIp]:
-    return [
-        StaticIp(item["name"], item["ipAddress"], item.get("attachedTo", ""))
-        for item in _get(answer, "staticIps")
-    ]
 
 
 def _get(answer: Any, key: str) -> Any:

@@ -63,38 +63,3 @@ def test_host_keys_are_lines_of_a_known_hosts_file() -> None:
 
 def test_keys_that_lightsail_has_not_seen_yet() -> None:
     assert lightsail.host_keys("x").parse({"accessDetails": {"ipAddress": "203.0.113.7"}}) == ()
-
-
-def test_only_open_ports_are_open() -> None:
-    states = [
-        {"fromPort": 22, "toPort": 22, "protocol": "tcp", "state": "open", "cidrs": ["10.0.0.0/8"]},
-        {"fromPort": 80, "toPort": 80, "protocol": "tcp", "state": "closed"},
-        {
-            "fromPort": 443,
-            "toPort": 443,
-            "protocol": "tcp",
-            "state": "open",
-            "cidrs": ["0.0.0.0/0"],
-            "ipv6Cidrs": ["::/0"],
-            "cidrListAliases": ["lightsail-connect"],
-        },
-    ]
-    assert lightsail.open_ports("x").parse({"portStates": states}) == (
-        lightsail.OpenPort(22, 22, "tcp", ("10.0.0.0/8",)),
-        lightsail.OpenPort(443, 443, "tcp", ("0.0.0.0/0", "::/0", "lightsail-connect")),
-    )
-
-
-def test_a_static_address_may_be_free() -> None:
-    found = lightsail.static_ips().parse(
-        {
-            "staticIps": [
-                {"name": "a", "ipAddress": "203.0.113.1", "attachedTo": "x"},
-                {"name": "b", "ipAddress": "203.0.113.2"},
-            ]
-        }
-    )
-    assert [(s.address, s.attached_to) for s in found] == [
-        ("203.0.113.1", "x"),
-        ("203.0.113.2", ""),
-    ]

@@ -108,11 +108,12 @@ def test_a_host_with_other_keys_is_not_spoken_to(drill: Provisioned, lab: LabSta
 def test_the_firewall_is_closed_to_all_but_the_operators(
     drill: Provisioned, aws: Aws, settings: Settings
 ) -> None:
-    fact = lightsail.open_ports(drill.name)
-    ports = fact.parse(aws.ask(fact.question))  # type: ignore[arg-type]
-    assert {(port.low, port.high) for port in ports} == {(22, 22), (5432, 5432)}
+    answer = aws.call("lightsail", "get_instance_port_states", instanceName=drill.name)
+    ports = [port for port in answer["portStates"] if port["state"] == "open"]
+    assert {(port["fromPort"], port["toPort"]) for port in ports} == {(22, 22), (5432, 5432)}
     for port in ports:
-        assert port.networks == settings.postgres.operator_networks
+        networks = (*port.get("cidrs", []), *port.get("ipv6Cidrs", []))
+        assert (*networks, *port.get("cidrListAliases", [])) == settings.postgres.operator_networks
 
 
 def test_the_reaper_finds_it(drill: Provisioned, aws: Aws) -> None:
@@ -208,21 +209,25 @@ def test_a_reboot_is_a_new_boot_of_the_same_host(drill: Provisioned, aws: Aws) -
         assert before.splitlines()[1] == ssh.run(["cat", "/etc/machine-id"]).stdout.strip()
 
 
+def _static_ips(aws: Aws) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.call("lightsail", "get_static_ips")["staticIps"]
+    return found
+
+
 def test_a_static_address_leads_to_the_host_it_is_attached_to(drill: Provisioned, aws: Aws) -> None:
     aws.call("lightsail", "allocate_static_ip", staticIpName="moving")
     try:
         aws.call("lightsail", "attach_static_ip", staticIpName="moving", instanceName=drill.name)
-        fact = lightsail.static_ips()
-        found = {s.name: s for s in fact.parse(aws.ask(fact.question))}  # type: ignore[arg-type]
-        assert found["moving"].attached_to == drill.name
+        moving = {s["name"]: s for s in _static_ips(aws)}["moving"]
+        assert moving["attachedTo"] == drill.name
         instance = _instance(aws, drill.name)
         assert instance is not None
-        assert (instance.address, instance.is_static_ip) == (found["moving"].address, True)
+        assert (instance.address, instance.is_static_ip) == (moving["ipAddress"], True)
         known = tuple(
-            f"{found['moving'].address} {' '.join(line.split()[1:])}" for line in drill.known_hosts
+            f"{moving['ipAddress']} {' '.join(line.split()[1:])}" for line in drill.known_hosts
         )
         address = drill.ssh_address()
-        moved = {"host": found["moving"].address, "known_hosts": known}
+        moved = {"host": moving["ipAddress"], "known_hosts": known}
         with Ssh(address.__class__(**{**address.__dict__, **moved})) as ssh:
             assert ssh.run(["cat", "/etc/machine-id"]).stdout.strip() == drill.machine_id
     finally:
@@ -240,9 +245,8 @@ def test_the_declared_host_is_an_instance_with_its_static_address(
     assert instance is not None
     assert (instance.state, instance.bundle, instance.run_id) == ("running", "small_3_0", "")
     assert instance.is_static_ip
-    fact = lightsail.static_ips()
-    attached = fact.parse(aws.ask(fact.question))  # type: ignore[arg-type]
-    assert instance.address in {s.address for s in attached if s.attached_to == instance.name}
+    attached = [s for s in _static_ips(aws) if s.get("attachedTo") == instance.name]
+    assert instance.address in {s["ipAddress"] for s in attached}
 
 
 def test_destroying_leaves_nothing(

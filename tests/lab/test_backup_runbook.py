@@ -14,14 +14,17 @@ from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import backup_checks, host_checks
 from chronos_ops.evidence.folder import outputs_dir
 from chronos_ops.evidence.journal import FileJournal
+from chronos_ops.evidence.manifest import differences
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
 from chronos_ops.lab.control import LabStatus
+from chronos_ops.model.errors import UnfitTarget
 from chronos_ops.model.finding import Status
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.result import Result, Verdict
+from chronos_ops.model.secret import Secret
 from chronos_ops.model.settings import load_settings
 from chronos_ops.plans import backup
 from chronos_ops.plans.identity import POLICY_NAME
@@ -82,7 +85,7 @@ def configured(lab: LabStatus, context: Context, shell: Shell) -> Iterator[Resul
     assert planned.verdict is Verdict.PLANNED
     assert traces(context, shell) == before
     assert changes(planned, "applied") == 0
-    given = {"pitr_test": "false", "allow_restart": "true"}
+    given = {"pitr_test": "true", "allow_restart": "true"}
     done = runner.run(RUNBOOK, lab.name, given, approve=lab.name)
     assert done.verdict is Verdict.PASSED, done.reasons
     assert changes(done, "planned") == changes(done, "applied")
@@ -108,6 +111,9 @@ def test_the_runbook_passes_and_every_check_is_proven(configured: Result) -> Non
         "backup.rights.least",
         "backup.passphrase-outside",
         "backup.objective.recovery-point",
+        "backup.pitr.before-present",
+        "backup.pitr.after-absent",
+        "backup.objective.recovery-time",
     ):
         assert by_id[proven].status is Status.PASS, by_id[proven]
 
@@ -230,6 +236,41 @@ def test_an_archiver_that_stores_nothing_is_named(context: Context) -> None:
         if lost <= name < sql(context, "SELECT pg_walfile_name(pg_current_wal_lsn())"):
             context.ssh.run([*push, f"{directory}/pg_wal/{name}"], user="postgres")
     assert not bad(backup_checks.archive_check(context))
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_broken_target_fails_the_run_and_its_evidence_stays(
+    lab: LabStatus, context: Context
+) -> None:
+    """What is found is no wrong usage: exit 1, a sealed folder, and the reason in it."""
+    sql(context, "ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf();")
+    try:
+        result = runner.run(RUNBOOK, lab.name, {"pitr_test": "false"}, approve=lab.name)
+    finally:
+        sql(context, "ALTER SYSTEM RESET archive_command; SELECT pg_reload_conf();")
+    folder = outputs_dir() / lab.name / result.run_id
+    assert (result.verdict, result.verdict.exit_status) == (Verdict.FAILED, 1)
+    assert any("UnfitTarget" in text and "'/bin/true'" in text for text in result.reasons)
+    assert (folder / "result.json").is_file()
+    assert differences(folder) == []
+    shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("configured")
+def test_another_passphrase_is_refused_and_the_live_configuration_stays(context: Context) -> None:
+    """Failure 6, before anything is overwritten."""
+    name = context.settings.backup.cipher_secret
+    own = context.aws.get_secret(name)
+    config = ["sha256sum", "/etc/pgbackrest/pgbackrest.conf"]
+    before = context.ssh.run(config, sudo=True).stdout
+    context.aws.put_secret(name, Secret("another one"), overwrite=True)
+    try:
+        with pytest.raises(UnfitTarget, match="another passphrase than"):
+            apply(context, backup.PGBACKREST_CONFIG)
+    finally:
+        context.aws.put_secret(name, own, overwrite=True)
+    assert context.ssh.run(config, sudo=True).stdout == before
+    assert make_plan(backup.PGBACKREST_CONFIG, context).empty
 
 
 @pytest.mark.usefixtures("configured", "impatient")
