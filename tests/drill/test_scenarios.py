@@ -10,9 +10,11 @@ from chronos_ops.drill.faults import Dropped, Struck
 from chronos_ops.drill.primary import own_settings
 from chronos_ops.drill.reader import as_reader
 from chronos_ops.drill.scenario import Scenario, find, registry
+from chronos_ops.drill.scenarios.production_proof import judge_tables
 from chronos_ops.drill.session import DrillSession
 from chronos_ops.drill.state import Drill
 from chronos_ops.model.errors import UsageError
+from chronos_ops.model.finding import Status
 from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.timing import utc_now
 from chronos_ops.plans.identity import policy_document
@@ -107,3 +109,12 @@ def test_each_step_has_a_promise_for_the_dry_run() -> None:
     assert len(steps) > 15
     for name in steps:
         assert getattr(DrillSession, name).__doc__
+
+
+def test_a_table_that_production_has_and_the_copy_lacks_fails_the_proof() -> None:
+    had = frozenset({"app: public.orders", "app: public.customers"})
+    assert judge_tables(had, had | {"app: public.new"}).status is Status.PASS
+    lacking = judge_tables(had, frozenset({"app: public.orders"}))
+    assert lacking.status is Status.FAIL
+    assert "customers" in lacking.observed
+    assert judge_tables(frozenset(), frozenset()).status is Status.NOT_APPLICABLE

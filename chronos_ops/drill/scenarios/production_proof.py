@@ -1,10 +1,12 @@
 """The target's own repository, restored on a scratch host. The target is read, plus one marker."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 
+from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import marker, recovering
 from chronos_ops.drill.archived import wait_archived
-from chronos_ops.drill.integrity import not_applicable
+from chronos_ops.drill.integrity import conninfo, databases, not_applicable
 from chronos_ops.drill.objectives import PhaseClock
 from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.state import Drill
@@ -16,7 +18,7 @@ from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.recovery_target import RecoveryTarget
-from chronos_ops.model.timing import Achieved, utc_now
+from chronos_ops.model.timing import Achieved
 
 _NOTE = "production proof"
 _FIRST_WRITE = """
@@ -24,6 +26,13 @@ CREATE TABLE IF NOT EXISTS chronos_first_writes (at timestamptz DEFAULT clock_ti
 GRANT INSERT ON chronos_first_writes TO {role};
 """
 _POOL = ThreadPoolExecutor(max_workers=1, thread_name_prefix="marker")
+
+
+_TABLES = """
+SELECT n.nspname || '.' || c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
 
 
 class ProductionProof(Scenario):
@@ -44,7 +53,10 @@ class ProductionProof(Scenario):
         listing = context.ask(wal_archive.archive_listing(stanza, 1))
         archive = listing.archives.get(info.archive_id(1) or "")
         newest = max(archive.segments, key=str) if archive and archive.segments else None
-        reach = Reach(tuple(info.of_repo(1)), newest, utc_now())
+        # What was stored last ends the reach: later moments are not in the repository yet.
+        stored = archive.stored_at[str(newest)] if archive and newest else 0
+        until = datetime.fromtimestamp(stored, UTC)
+        reach = Reach(tuple(info.of_repo(1)), newest, until)
         chosen = choose_backup(asked, reach)
         drill.asked = drill.target = asked
         return Outcome(
@@ -55,6 +67,7 @@ class ProductionProof(Scenario):
     def inject_fault(self, context: Context, drill: Drill) -> Outcome:
         """Nothing is struck: one marker is written, and the clock starts at the decision."""
         drill.marker = _NOTE if drill.asked.kind == "latest" else ""
+        drill.keep("tables", user_tables(context.ssh) if drill.marker else None)
         drill.keep("clock", PhaseClock.now())
         drill.keep("archived", _POOL.submit(self._mark, context, drill))
         return Outcome(
@@ -102,6 +115,7 @@ class ProductionProof(Scenario):
         checks = recovering.integrity_checks(
             context, drill, own.application_database, own.application_query
         )
+        checks["tables"] = lambda: [judge_tables(drill.part("tables"), user_tables(drill.host.ssh))]
         checks["marker"] = lambda: [self._found(context, drill)]
         findings, phase = recovering.verified(drill, recovering.run_checks(checks))
         good = sum(f.good for f in findings)
@@ -145,6 +159,34 @@ class ProductionProof(Scenario):
             ),
             measures={"not_measured": {"recovery_point_seconds": why}},
         )
+
+
+def user_tables(ssh: Ssh) -> frozenset[str]:
+    """Every table of every database, the marker's own aside: `database: schema.table`."""
+    found: set[str] = set()
+    for name in databases(ssh):
+        if name != marker.DATABASE:
+            rows = ssh.sql_rows(_TABLES, conninfo(name))
+            found |= {f"{name}: {row['name']}" for row in rows}
+    return frozenset(found)
+
+
+def judge_tables(before: object, there: frozenset[str]) -> Finding:
+    """Each table that production had when the clock started is in the copy (failure 15)."""
+    identifier, title = "drill.proof.tables", "every table of production is in the restored copy"
+    if not isinstance(before, frozenset):
+        return not_applicable(identifier, title, "restored to a moment in the past")
+    if not before:
+        return not_applicable(identifier, title, "production has no table of its own yet")
+    missing = sorted(before - there)
+    return judge(
+        identifier,
+        title,
+        passed=not missing,
+        observed=f"missing: {', '.join(missing[:5])}" if missing else f"{len(before)} tables",
+        expected=f"all {len(before)}",
+        requirement="D5",
+    )
 
 
 SCENARIO = ProductionProof()
