@@ -42,31 +42,6 @@ _NEW_CLUSTER = """initdb_options = '--data-checksums'
 listen_addresses = '*'
 archive_mode = on
 """
-_INSTALL = r"""
-set -eu
-exec 2>&1
-export DEBIAN_FRONTEND=noninteractive
-cluster=$1; settings=$2; shift 2
-mkdir -p /etc/postgresql-common/createcluster.d /etc/dpkg/dpkg.cfg.d
-echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/chronos-new-host
-{ echo "create_main_cluster = $cluster"; printf '%s\n' "$settings"; } \
-    > /etc/postgresql-common/createcluster.d/chronos.conf
-if [ "$cluster" = false ]; then
-    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-fi
-apt="apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Languages=none -o Dpkg::Use-Pty=0"
-$apt update
-$apt install --no-install-recommends "$@"
-rm -f /etc/dpkg/dpkg.cfg.d/chronos-new-host
-echo "major: $(ls /usr/lib/postgresql | sort -V | tail -n 1)"
-"""
-# The run's own primary: what would otherwise cost it a restart, and page checksums.
-_NEW_CLUSTER = """initdb_options = '--data-checksums'
-listen_addresses = '*'
-archive_mode = on
-"""
-_MAJOR = r"apt-cache depends postgresql | sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p'"
 
 
 def install(

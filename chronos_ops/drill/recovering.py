@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from chronos_ops.connectors.postgres import Postgres
 from chronos_ops.connectors.ssh import Ssh
@@ -29,7 +28,12 @@ SELECT current_setting('archive_mode') AS archive_mode,
         WHERE backend_type ~* '(logical|cron|timescale|scheduler)'
           AND backend_type <> 'logical replication launcher') AS schedulers
 """
-_TIMERS = "systemctl list-timers --all --no-legend | grep -c -i pgbackrest || :"
+# This project's own timers, pgBackRest's of another hand, and cron jobs: none may run here.
+_TIMERS = r"""
+{ systemctl list-timers --all --no-legend
+  cat /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* 2>/dev/null
+} | grep -v '^ *#' | grep -c -i -E 'pgbackrest|chronos-backup' || :
+"""
 
 
 def make_host(context: Context, drill: Drill, settings: Settings) -> Outcome:
@@ -96,7 +100,7 @@ def replay(context: Context, drill: Drill) -> Outcome:
 def harmless(ssh: Ssh) -> list[Finding]:
     """The restored copy archives nowhere, replicates and schedules nothing (D4, failures 12)."""
     row = ssh.sql_rows(_HARMLESS)[0]
-    timers = ssh.run(["sh", "-c", _TIMERS]).stdout.strip()
+    timers = ssh.run(["sh", "-c", _TIMERS], sudo=True).stdout.strip()
     seen = {**row, "backup timers": timers}
     return [
         judge(
@@ -186,13 +190,6 @@ def verified(drill: Drill, findings: list[Finding]) -> tuple[list[Finding], Phas
     """Page checksums last (everything has been read now), then the phase is over."""
     findings = [*findings, integrity.check_page_checksums(drill.host.ssh)]
     return findings, drill.clock.close("verify")
-
-
-def table(findings: list[Finding]) -> list[dict[str, Any]]:
-    """Findings as a table."""
-    return [
-        {"check": f.title, "status": str(f.status), "observed": f.observed[:160]} for f in findings
-    ]
 
 
 def _tail(log: str, lines: int = 12) -> str:

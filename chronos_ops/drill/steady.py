@@ -74,6 +74,6 @@ def judge_leftovers(context: Context, *, own: bool) -> Finding:
         passed=not names,
         observed=", ".join(names) or "none",
         expected=expected,
-        hint="`chronos reap` removes what a run left",
+        hint="`chronos reap --target NAME` removes what a run left",
         requirement="D4",
     )

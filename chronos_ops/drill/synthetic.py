@@ -181,7 +181,6 @@ class Synthetic(Scenario):
         good = sum(f.good for f in findings)
         return Outcome(
             summary=f"{good} of {len(findings)} checks passed in {phase.seconds:.1f} s.",
-            table=recovering.table(findings),
             findings=findings,
             phases=[phase],
         )
