@@ -22,7 +22,11 @@ NOTEBOOK_VARIABLE = "CHRONOS_NOTEBOOK"
 PREFIX_VARIABLE = "CHRONOS_PREFIX"
 
 PARAMETERS = "parameters.json"
-_SHORT = {"pgbackrest_backup_restore": "backup", "disaster_recovery": "drill"}
+_SHORT = {
+    "pgbackrest_backup_restore": "backup",
+    "disaster_recovery": "drill",
+    "security_hardening": "hardening",
+}
 
 
 def checkout() -> Path:

@@ -139,6 +139,9 @@ class Change(BaseModel):
     before: str = ""
     after: str = ""
     effect: Effect = Effect.NONE
+    # H9: may lock the operator out. Its `undo` (files and commands only) runs on the host by itself
+    # unless a second, new connection with sudo succeeds.
+    guard: bool = False
     creates: str = ""  # resource that comes into being: "s3:bucket/project-chronos-backups"
 
 

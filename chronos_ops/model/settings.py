@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from chronos_ops.model.errors import UsageError
+from chronos_ops.model.hardening import Hardening
 from chronos_ops.model.timing import Objectives
 
 
@@ -128,6 +129,7 @@ class Settings(_Strict):
     postgres: Postgres
     backup: Backup
     drill: Drill = Drill()
+    hardening: Hardening = Hardening()
     objectives: Objectives = Objectives(recovery_time_seconds=3600, recovery_point_seconds=900)
 
 

@@ -8,10 +8,12 @@ from chronos_ops.model.errors import UsageError
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
 from chronos_ops.model.parameters.pgbackrest_backup_restore import PgbackrestBackupRestore
+from chronos_ops.model.parameters.security_hardening import SecurityHardening
 from chronos_ops.model.settings import explain
 
 MODELS: dict[str, type[RunbookParameters]] = {
     "pgbackrest_backup_restore": PgbackrestBackupRestore,
+    "security_hardening": SecurityHardening,
     "disaster_recovery": DisasterRecovery,
 }
 

@@ -1,0 +1,1 @@
+"""Hardening proven from outside: what a stranger and an operator really meet (H)."""

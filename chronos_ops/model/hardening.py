@@ -1,0 +1,101 @@
+"""What a target declares about its hardening (H): who may come, by which name, what is accepted."""
+
+import datetime
+import ipaddress
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+ANYWHERE = ("0.0.0.0/0", "::/0")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Firewall(_Strict):
+    """Both firewalls are made from this: the host's UFW and Lightsail's own (H1)."""
+
+    ssh_networks: tuple[str, ...] = ANYWHERE
+    database_networks: tuple[str, ...] | None = None  # None: postgres.operator_networks
+    https_networks: tuple[str, ...] = ANYWHERE
+
+    @field_validator("ssh_networks", "database_networks", "https_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for text in value or ():
+            ipaddress.ip_network(text)
+        return value
+
+
+class Bans(_Strict):
+    """fail2ban (H2). The operators' networks are never banned; `ignore_networks` adds to them."""
+
+    max_retry: int = Field(5, ge=1)
+    find_seconds: int = Field(600, ge=1)
+    ban_seconds: int = Field(3600, ge=1)
+    ignore_networks: tuple[str, ...] = ()
+
+    @field_validator("ignore_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ipaddress.ip_network(text)
+        return value
+
+
+class Certificate(_Strict):
+    """The host's certificate, by ACME (H4). The first name is the subject."""
+
+    names: tuple[str, ...] = Field(min_length=1)
+    email: str = ""
+    directory_url: str = "https://acme-v02.api.letsencrypt.org/directory"
+    directory_ca_file: str | None = None  # CA of the directory's own HTTPS; None: the system's
+    trusted_ca_file: str | None = None  # CA that clients trust for what is served; None: system's
+    challenge: Literal["http-01", "dns-01"] = "http-01"
+    dns_hook: str | None = None  # dns-01: an executable on this machine, copied to the host
+    dns_server: str | None = None  # ADDRESS[:PORT] asked before a challenge; None: the system's
+    warn_days: int = Field(21, ge=1)  # fewer days left than this is a finding
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.challenge == "http-01" and any(name.startswith("*.") for name in self.names):
+            raise ValueError("a wildcard name needs `challenge: dns-01`")
+        if self.challenge == "dns-01" and not self.dns_hook:
+            raise ValueError("`challenge: dns-01` needs `dns_hook`")
+        return self
+
+
+class Updates(_Strict):
+    """Security updates come by themselves; what is held waits for a maintenance window (H6)."""
+
+    held: tuple[str, ...] = ("postgresql*", "libpq5", "pgbackrest")
+    max_pending_days: int = Field(7, ge=0)  # a held security update older than this is a finding
+
+
+class AcceptedException(_Strict):
+    """A control that is knowingly not met (H7). After `expires` it fails again."""
+
+    control: str
+    accepted: datetime.date
+    expires: datetime.date
+    reason: str = Field(min_length=10)
+    by: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.expires <= self.accepted:
+            raise ValueError("`expires` must be later than `accepted`")
+        return self
+
+
+class Hardening(_Strict):
+    """`hardening:` in the parameter file. Without a certificate its steps say so, and fail."""
+
+    firewall: Firewall = Firewall()
+    bans: Bans = Bans()
+    certificate: Certificate | None = None
+    updates: Updates = Updates()
+    exceptions: tuple[AcceptedException, ...] = ()
+    guard_seconds: int = Field(60, ge=10)  # after which an unconfirmed change reverts (H9)
+    static_ip: str | None = None  # the address that the names must resolve to; None: host.address

@@ -1,0 +1,11 @@
+"""Parameters of the hardening runbook (H)."""
+
+from chronos_ops.model.parameters.common import RunbookParameters
+
+
+class SecurityHardening(RunbookParameters):
+    """See notebooks/security_hardening.ipynb."""
+
+    allow_restart: bool = False  # PostgreSQL may be restarted where a change needs it (B3)
+    ban_proof: bool = True  # prove a ban from a scratch host that is made and deleted (H2)
+    judges: bool = True  # ask ssh-audit, sslyze, lynis and nmap too
