@@ -11,6 +11,7 @@ from typing import Any
 
 from chronos_ops.lab import cgroups
 from chronos_ops.lab.container import REBOOTED, Container, forget, wait_for_ssh
+from chronos_ops.lab.diagnosis import diagnose
 from chronos_ops.lab.disk import Disk
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.first_boot import FirstBoot, prepare
@@ -21,6 +22,8 @@ from chronos_ops.lab.places import SERVICES, Places
 
 _STOP_SECONDS = 90
 _LEAST_FREE = 2 * 1024**3
+_ANSWER_SECONDS = 60
+_FIRST_ANSWER_SECONDS = 30  # a first boot takes 2 to 6 s, loaded machine included
 
 
 @dataclass
@@ -103,10 +106,33 @@ class Host:
             self.wait_until_up()
 
     def wait_until_up(self) -> None:
-        wait_for_ssh(self.record.address)
+        """Until its SSH server answers. Raises LabError.
+
+        A new host that stays dumb is looked into, and powered off and on once, as an operator
+        would: rarely (not once in 400 boots of a loaded machine) one never comes up.
+        """
+        first = self.record.boots <= 1
+        try:
+            wait_for_ssh(self.record.address, _FIRST_ANSWER_SECONDS if first else _ANSWER_SECONDS)
+        except LabError as error:
+            seen = self._seen()
+            if not first:
+                raise LabError(error.noun, f"{error.value}\n{seen[-3000:]}") from None
+            self.kill()
+            self.start(wait=False)
+            self.wait_until_up()
         with self._lock:
             if self.state == "starting":
                 self.state = "running"
+
+    def _seen(self) -> str:
+        """What the dumb host looks like; kept in the lab's logs, also when the host is deleted."""
+        process = self._process
+        leader = self.container.leader(process) if process else None
+        seen = diagnose(cgroups.members(self.container.cgroup), leader)
+        with (self.places.logs / "no-answer.log").open("a", encoding="utf-8") as out:
+            out.write(f"{self.record.name} {self.record.address}, did not answer:\n{seen}\n")
+        return seen
 
     def _boot(self) -> None:
         self.disk.attach(self._layers())
