@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from chronos_ops.cli import development, lab, runs, shelf_commands
+from chronos_ops.cli import development, lab, linting, runs, shelf_commands
 from chronos_ops.model.errors import ChronosError
 
 ABORTED = 3  # exit status of what was interrupted, and of what is not known
@@ -34,6 +34,7 @@ app.command(rich_help_panel=_RUN)(runs.notebook)
 app.command(rich_help_panel=_RUN)(runs.reap)
 app.command("list", rich_help_panel=_SHELF)(shelf_commands.list_)
 app.command(rich_help_panel=_SHELF)(shelf_commands.show)
+app.command(rich_help_panel=_SHELF)(linting.lint)
 app.add_typer(lab.app, name="lab", rich_help_panel=_WORKSHOP)
 app.command(
     rich_help_panel=_WORKSHOP,
