@@ -1,0 +1,9 @@
+"""The stages of the hardening runbook, in the order in which they are applied."""
+
+from chronos_ops.plans.hardening_packages import PACKAGES
+
+# Packages come first: no later stage may find a tool missing. SSH is hardened before the firewall,
+# each behind the lock-out guard.
+STAGES = (PACKAGES,)
+
+__all__ = ["PACKAGES", "STAGES"]
