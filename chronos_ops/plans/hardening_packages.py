@@ -35,6 +35,21 @@ def wanted(cluster: Cluster) -> dict[str, str]:
     return NEEDED | {PGAUDIT.format(major=cluster.version): "PostgreSQL's own audit log (H7)"}
 
 
+def plan_lists(_: Settings, values: dict[str, Any]) -> Plan:
+    """Fetch the package lists where there are none yet: a fresh image has none."""
+    name = "hardening-package-lists"
+    if any(values["candidates"].values()):
+        return Plan(name=name, noop_reason="apt knows its packages")
+    change = Change(
+        id="hardening.package-lists",
+        title="fetch the package lists",
+        why="a fresh image has none, and without them no version is known",
+        deeds=(RunCommand(argv=(*_APT, "update"), timeout_seconds=600),),
+        after="apt-get update",
+    )  # no undo: nothing but a cache
+    return Plan(name=name, changes=(change,))
+
+
 def facts(_: Settings) -> dict[str, Fact[Any]]:
     """What is installed, and what apt could install."""
     pgaudit = [PGAUDIT.format(major=major) for major in range(13, 20)]
@@ -59,8 +74,10 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
         return Plan(
             name=name,
             refusals=(
-                f"no PostgreSQL cluster {settings.postgres.cluster!r} on this host: "
-                "pgbackrest_backup_restore installs it, run that first",
+                (
+                    f"no PostgreSQL cluster {settings.postgres.cluster!r} on this host: "
+                    "pgbackrest_backup_restore installs it, run that first"
+                ),
             ),
         )
     candidates: dict[str, str | None] = values["candidates"]
@@ -74,8 +91,10 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
             return Plan(
                 name=name,
                 refusals=(
-                    f"{', '.join(gone)}: not in the package sources of {release.pretty_name}; "
-                    "enable its main (Ubuntu: universe) component",
+                    (
+                        f"{', '.join(gone)}: not in the package sources of {release.pretty_name}; "
+                        "enable its main (Ubuntu: universe) component"
+                    ),
                 ),
             )
     if not missing:
@@ -100,4 +119,9 @@ def _install(
     )
 
 
+PACKAGE_LISTS = Stage(
+    "hardening-package-lists",
+    lambda settings: {"candidates": packages.candidates(*NEEDED)},
+    plan_lists,
+)
 PACKAGES = Stage("hardening-packages", facts, plan)
