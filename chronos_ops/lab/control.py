@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chronos_ops.lab import aws, leftovers, protocol, target
+from chronos_ops.lab import acme, aws, leftovers, protocol, target
 from chronos_ops.lab.errors import LabError, LabImpossible
 from chronos_ops.lab.places import Places, places, state_root
 
@@ -145,7 +145,7 @@ def _furnish(where: Places, tell: Progress) -> LabStatus:
     request(
         name,
         "inject",
-        extra_hosts=[f"{gateway} {aws.S3_NAME}"],
+        extra_hosts=[f"{gateway} {aws.S3_NAME}", f"{gateway} {acme.NAME}"],
         ca_certificates=[lab_aws.ca_file.read_text(encoding="ascii")],
         authorized_keys=[public_key],
     )
@@ -154,13 +154,30 @@ def _furnish(where: Places, tell: Progress) -> LabStatus:
     present = hosts(name)
     known_hosts = target.write_known_hosts(where, present)
     host = next(h for h in present if h["name"] == target.INSTANCE)
+    lab_acme = _acme(where, told, host["address"])
     _wait_for_first_boot(where, host, known_hosts)
-    target.write_parameters(where, lab_aws, host, told["subnet"], known_hosts)
+    target.write_parameters(where, lab_aws, lab_acme, host, told["subnet"], known_hosts)
     after = status(name)
     if after is None or not after.complete:
         raise LabError("the lab did not come up whole", hint=f"./chronos lab logs --name {name}")
     tell(f"the lab {name!r} is up: {host['name']} at {host['address']}")
     return after
+
+
+def _acme(where: Places, told: dict[str, Any], address: str) -> acme.LabAcme | None:
+    """The ACME service, where its programs could be had; every name is the declared host's."""
+    state = Path(told["state"])
+    if not acme.installed(state):
+        return None
+    lab_acme = acme.describe(where.user, told["gateway"])
+    running = request(where.lab, "services")
+    if not all(running.get(service, {}).get("running") for service in acme.SERVICES):
+        directory = acme.directory_command(lab_acme, state)
+        names = acme.names_command(lab_acme, state, address)
+        for service, (argv, env) in zip(acme.SERVICES, (directory, names), strict=True):
+            request(where.lab, "serve", name=service, argv=argv, env=env)
+    acme.fetch_root(lab_acme)
+    return lab_acme
 
 
 def _declared_host(name: str, tell: Progress) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from chronos_ops.lab import image, leftovers, protocol
+from chronos_ops.lab import acme, image, leftovers, protocol
 from chronos_ops.lab.apt_sources import find_mirror
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.fleet import Fleet
@@ -52,7 +52,9 @@ class Daemon:
         raise_bridge(self.fleet.network)
         gateway = str(self.fleet.network.gateway)
         self.services.start_mirror(gateway, find_mirror())
-        image.ensure(self.places, f"http://{gateway}:{MIRROR_PORT}", progress)
+        mirror = f"http://{gateway}:{MIRROR_PORT}"
+        image.ensure(self.places, mirror, progress)
+        acme.ensure(self.places, mirror, progress)
         if not self.fleet.hosts:
             image.prune(self.places)
         self.fleet.restore(progress)

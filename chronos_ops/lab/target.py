@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from chronos_ops.lab.acme import LabAcme
 from chronos_ops.lab.aws import S3_NAME, LabAws
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.places import Places
@@ -49,7 +50,12 @@ def parameters_file(places: Places) -> Path:
 
 
 def write_parameters(
-    places: Places, aws: LabAws, host: Mapping[str, Any], subnet: str, known_hosts: Path
+    places: Places,
+    aws: LabAws,
+    acme: LabAcme | None,
+    host: Mapping[str, Any],
+    subnet: str,
+    known_hosts: Path,
 ) -> Path:
     """Write `parameters/<lab>.yaml`, mode 0600. Raises UsageError if it is not a valid target."""
     data: dict[str, Any] = {
@@ -76,6 +82,8 @@ def write_parameters(
         },
         "drill": {"bundle_id": "small_3_0", "blueprint_id": "debian_13", "user": USER},
     }
+    if acme is not None:
+        data["hardening"] = {"certificate": acme.settings()}
     parse_settings(data, f"parameters/{places.lab}.yaml")
     text = _HEAD.format(lab=places.lab) + yaml.safe_dump(data, sort_keys=False)
     path = parameters_file(places)

@@ -55,6 +55,9 @@ class Certificate(_Strict):
     challenge: Literal["http-01", "dns-01"] = "http-01"
     dns_hook: str | None = None  # dns-01: an executable on this machine, copied to the host
     dns_server: str | None = None  # ADDRESS[:PORT] asked before a challenge; None: the system's
+    dns_delegation: str | None = None  # dns-01: what each _acme-challenge.NAME is a CNAME of
+    # How a renewal is proven while none is due: by Let's Encrypt's own staging, or by a real one.
+    renewal_proof: Literal["dry-run", "renew"] = "dry-run"
     warn_days: int = Field(21, ge=1)  # fewer days left than this is a finding
 
     @model_validator(mode="after")
@@ -64,6 +67,24 @@ class Certificate(_Strict):
         if self.challenge == "dns-01" and not self.dns_hook:
             raise ValueError("`challenge: dns-01` needs `dns_hook`")
         return self
+
+
+class DatabaseAccess(_Strict):
+    """A role that may come from `networks` to one database, over TLS and with scram (H5).
+
+    `database` may be `all`. The operators' role needs no entry.
+    """
+
+    role: str = Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    database: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$")
+    networks: tuple[str, ...] | None = None  # None: firewall.database_networks
+
+    @field_validator("networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for text in value or ():
+            ipaddress.ip_network(text)
+        return value
 
 
 class Updates(_Strict):
@@ -95,6 +116,7 @@ class Hardening(_Strict):
     firewall: Firewall = Firewall()
     bans: Bans = Bans()
     certificate: Certificate | None = None
+    database_access: tuple[DatabaseAccess, ...] = ()  # the applications' roles
     updates: Updates = Updates()
     exceptions: tuple[AcceptedException, ...] = ()
     guard_seconds: int = Field(60, ge=10)  # after which an unconfirmed change reverts (H9)
