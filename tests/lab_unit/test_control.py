@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chronos_ops.lab import control, target
+from chronos_ops.lab.acme import LabAcme
 from chronos_ops.lab.aws import describe
 from chronos_ops.lab.errors import LabError, LabImpossible
 from chronos_ops.lab.places import Places
@@ -86,7 +87,8 @@ def test_the_parameter_file_is_a_valid_target_for_its_owner_alone(
     known_hosts = target.write_known_hosts(lab, [HOST])
     assert known_hosts.read_text() == "10.9.8.10 ssh-ed25519 AAAA\n10.9.8.10 ssh-rsa BBBB\n"
     aws = describe(lab.user, "10.9.8.1", 4566)
-    path = target.write_parameters(lab, aws, HOST, "10.9.8.0/24", known_hosts)
+    acme = LabAcme(lab.user / "acme", "10.9.8.1")
+    path = target.write_parameters(lab, aws, acme, HOST, "10.9.8.0/24", known_hosts)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     settings = load_settings("try", tmp_path / "parameters")
     assert settings.disposable
@@ -95,6 +97,17 @@ def test_the_parameter_file_is_a_valid_target_for_its_owner_alone(
     assert settings.backup.host_s3_uri_style == "path"
     assert settings.aws.endpoint_url == "https://10.9.8.1:4566"
     assert settings.drill.blueprint_id == "debian_13"
+    assert settings.hardening.certificate is not None
+    assert settings.hardening.certificate.dns_server == "10.9.8.1:8053"
+
+
+def test_without_an_acme_service_the_target_declares_no_certificate(
+    lab: Places, tmp_path: Path
+) -> None:
+    lab.user.mkdir(parents=True)
+    aws = describe(lab.user, "10.9.8.1", 4566)
+    target.write_parameters(lab, aws, None, HOST, "10.9.8.0/24", lab.user / "known_hosts")
+    assert load_settings("try", tmp_path / "parameters").hardening.certificate is None
 
 
 def test_a_host_that_is_no_target_is_refused_before_it_is_written(lab: Places) -> None:
@@ -102,5 +115,5 @@ def test_a_host_that_is_no_target_is_refused_before_it_is_written(lab: Places) -
     aws = describe(lab.user, "10.9.8.1", 4566)
     wrong = HOST | {"address": None}
     with pytest.raises(UsageError, match=r"host\.address"):
-        target.write_parameters(lab, aws, wrong, "10.9.8.0/24", lab.user / "known_hosts")
+        target.write_parameters(lab, aws, None, wrong, "10.9.8.0/24", lab.user / "known_hosts")
     assert not target.parameters_file(lab).exists()
