@@ -105,8 +105,7 @@ class Runbook:
         while _current:
             _current.pop().abandon()
         started = time.monotonic(), stamp(utc_now())
-        given = os.environ.get(RUN_DIR_VARIABLE)
-        folder = Path(given) if given else None
+        folder = Path(given) if (given := os.environ.get(RUN_DIR_VARIABLE)) else None
         redactor = Redactor()
         redact_outputs(redactor)
         check_environment()
@@ -188,12 +187,17 @@ class Runbook:
 
         return backup_steps
 
+    @cached_property
+    def hardening(self) -> ModuleType:
+        """The proofs of the hardening runbook (`run.step("judges", run.hardening.judges)`)."""
+        from chronos_ops.hardening import session
+
+        return session
+
     @property
     def planning(self) -> bool:
         """True in a dry run."""
         return self.context.parameters.plan
-
-    # -- what cells call
 
     def stage(self, cell: str, stage: Stage) -> None:
         """Bring one part of the target to what is declared. Applying twice changes nothing."""
@@ -302,10 +306,8 @@ class Runbook:
             run_id=self.context.run_id, verdict=result.verdict, reasons=result.reasons
         )
         write_json(folder / VERDICT, self._redactor.data(own.model_dump(mode="json")))
-        outcome = Outcome(
-            summary=f"**{result.verdict.upper()}**"
-            + "".join(f"\n\n{reason}" for reason in result.reasons)
-        )
+        said = [f"**{result.verdict.upper()}**", *result.reasons]
+        outcome = Outcome(summary="\n\n".join(said))
         banner = verdict_html(result)
         self._record(display, cell, "verdict", started, "ok", outcome, banner=banner)
         self.context.close()
@@ -322,8 +324,6 @@ class Runbook:
         finally:
             self.context.close()
             self._seal()
-
-    # -- inside
 
     def _agree(self, plan: Plan, text: str) -> None:
         """Consent to the changes of a stage; a person sees the diff above the question."""

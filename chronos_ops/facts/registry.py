@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chronos_ops.facts import (
+    addresses,
     backups,
     cron,
     iam,
@@ -40,6 +41,7 @@ _UNITS = (
 FACTS: dict[str, Callable[[Settings], Fact[Any]]] = {
     "os_release": lambda _: system.OS_RELEASE,
     "cores": lambda _: system.CORES,
+    "ipv6_addresses": lambda _: addresses.IPV6,
     "postgres_in_container": lambda _: system.POSTGRES_IN_CONTAINER,
     "installed_packages": lambda _: packages.INSTALLED,
     "apt_candidates": lambda _: packages.candidates(
