@@ -55,7 +55,7 @@ class Daemon:
         mirror = f"http://{gateway}:{MIRROR_PORT}"
         image.ensure(self.places, mirror, progress)
         acme.ensure(self.places, mirror, progress)
-        if not self.fleet.hosts:
+        if not (self.fleet.hosts or self.fleet.memory.snapshots):
             image.prune(self.places)
         self.fleet.restore(progress)
 
@@ -128,6 +128,9 @@ class Daemon:
             "info": fleet.info,
             "tag": fleet.tag,
             "inject": fleet.inject,
+            "snapshot": fleet.snapshot,
+            "snapshots": fleet.snapshots.shown,
+            "delete_snapshot": fleet.snapshots.delete,
             "reserve_address": fleet.reserve_address,
             "release_address": fleet.release_address,
             "map_address": fleet.map_address,

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chronos_ops.lab.run import run
+from chronos_ops.lab.run import run, works
+
+# A copy of a mounted disk: no write is half in it, and PostgreSQL finds what a power cut leaves.
+# The shell ends the freeze even if whoever started it is killed meanwhile.
+_FROZEN_COPY = """
+fsfreeze --freeze "$1" || exit 1
+cp --sparse=always --reflink=auto -- "$2" "$3"
+status=$?
+fsfreeze --unfreeze "$1" && exit $status
+"""
+_COPY_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,28 @@ class Disk:
         with self.file.open("xb") as handle:
             handle.truncate(size_bytes)
         run(["mkfs.ext4", "-q", "-m", "1", "-E", "nodiscard", "-L", "cloudimg-rootfs", self.file])
+
+    def copy_to(self, file: Path) -> None:
+        """A copy as of one moment; while it is made, writes to a mounted disk wait."""
+        if not self.mount.is_mount():
+            copy(self.file, file)
+            return
+        script = ["sh", "-c", _FROZEN_COPY, "copy"]
+        try:
+            run([*script, self.mount, self.file, file], timeout_seconds=_COPY_SECONDS)
+        except BaseException:
+            works(["fsfreeze", "--unfreeze", self.mount])
+            raise
+
+    def fill_from(self, file: Path, size_bytes: int) -> None:
+        """In the place of `make`: a copy of another disk, grown to that size."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        copy(file, self.file)
+        with self.file.open("r+b") as handle:
+            handle.truncate(size_bytes)
+        if size_bytes > file.stat().st_size:
+            run(["e2fsck", "-f", "-p", self.file])
+            run(["resize2fs", self.file])
 
     def attach(self, layers: Sequence[Path]) -> None:
         """Mount the disk and the root over `layers`, the uppermost first."""
@@ -51,3 +83,14 @@ class Disk:
         for path in (self.root, self.mount):
             if path.is_dir():
                 path.rmdir()
+
+
+def copy(source: Path, target: Path) -> None:
+    """A sparse file, its holes left out."""
+    options = ["--sparse=always", "--reflink=auto", "--"]
+    run(["cp", *options, source, target], timeout_seconds=_COPY_SECONDS)
+
+
+def allocated(file: Path) -> int:
+    """Bytes that a sparse file takes."""
+    return file.stat().st_blocks * 512

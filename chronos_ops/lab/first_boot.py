@@ -1,6 +1,8 @@
 """What a new host gets before its first boot: name, address, keys, user, package source, user data.
 
-Written by root into the root directory of a host that never ran: nothing in it is another's work.
+Written by root into the root directory of a host that is not running: one that never ran, or a copy
+of one that did (a snapshot). There, as cloud-init does for a new instance id: other SSH host keys,
+the user data run again, the keys added to those that are there; the machine id stays, as on AWS.
 """
 
 import ipaddress
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chronos_ops.lab.image import KEYRING, SUITE
-from chronos_ops.lab.run import run
+from chronos_ops.lab.run import run, works
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class FirstBoot:
 
 def prepare(root: Path, first: FirstBoot) -> tuple[str, list[str]]:
     """Write it all; the machine id and the public host keys."""
-    machine_id = secrets.token_hex(16)
+    machine_id = (root / "etc/machine-id").read_text().strip() or secrets.token_hex(16)
     _write(root / "etc/machine-id", f"{machine_id}\n")
     _write(root / "etc/hostname", f"{first.hostname}\n")
     names = [f"127.0.0.1 localhost\n127.0.1.1 {first.hostname}\n::1 localhost ip6-localhost"]
@@ -48,6 +50,8 @@ def prepare(root: Path, first: FirstBoot) -> tuple[str, list[str]]:
     _trust(root, first.ca_certificates)
     _make_user(root, first)
     _set_user_data(root, first.user_data)
+    for old in (root / "etc/ssh").glob("ssh_host_*"):
+        old.unlink()
     run(["ssh-keygen", "-A", "-f", root])
     keys = sorted((root / "etc/ssh").glob("ssh_host_*_key.pub"))
     return machine_id, [" ".join(path.read_text().split()[:2]) for path in keys]
@@ -88,22 +92,28 @@ def _mac(address: str) -> str:
 
 def _trust(root: Path, certificates: Sequence[str]) -> None:
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
+    known = bundle.read_text(encoding="ascii") if bundle.is_file() else ""
     for number, pem in enumerate(certificates, 1):
         _write(root / f"usr/local/share/ca-certificates/lab-{number}.crt", pem)
+        if pem in known:
+            continue
         with bundle.open("a", encoding="ascii") as out:
             out.write(pem)
 
 
 def _make_user(root: Path, first: FirstBoot) -> None:
     user = shlex.quote(first.user)
-    run(["chroot", root, "useradd", "-m", "-s", "/bin/bash", "-G", "adm,sudo", first.user])
+    if not works(["chroot", root, "id", "-u", first.user]):
+        run(["chroot", root, "useradd", "-m", "-s", "/bin/bash", "-G", "adm,sudo", first.user])
     _write(
         root / "etc/sudoers.d/90-cloud-init-users", f"{first.user} ALL=(ALL) NOPASSWD:ALL\n", 0o440
     )
     folder = root / "home" / first.user / ".ssh"
-    folder.mkdir(mode=0o700)
-    keys = "".join(f"{key.strip()}\n" for key in first.authorized_keys)
-    _write(folder / "authorized_keys", keys, 0o600)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = folder / "authorized_keys"
+    there = file.read_text().splitlines() if file.is_file() else []
+    wanted = dict.fromkeys([*there, *(key.strip() for key in first.authorized_keys)])
+    _write(file, "".join(f"{key}\n" for key in wanted), 0o600)
     run(["chroot", root, "chown", "-R", f"{user}:", f"/home/{first.user}/.ssh"])
 
 
@@ -141,12 +151,15 @@ def _set_user_data(root: Path, user_data: str) -> None:
     if user_data and not user_data.startswith("#!"):
         user_data = f"#!/bin/sh\n{user_data}"
     folder = root / "var/lib/cloud/instance"
+    for done in ("boot-finished", "result.json"):
+        (folder / done).unlink(missing_ok=True)
     _write(folder / "first-boot", _RUNNER, 0o755)
     _write(folder / "first-boot-user-data", user_data, 0o700)
     unit = root / "etc/systemd/system/cloud-final.service"
     _write(unit, _UNIT)
     wants = root / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
+    (wants / unit.name).unlink(missing_ok=True)
     (wants / unit.name).symlink_to(f"/etc/systemd/system/{unit.name}")
 
 

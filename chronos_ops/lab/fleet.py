@@ -15,6 +15,7 @@ from chronos_ops.lab.host import Host, Record
 from chronos_ops.lab.network import Network, choose_subnet, taken_subnets, write_table
 from chronos_ops.lab.places import Places
 from chronos_ops.lab.services import MIRROR_PORT
+from chronos_ops.lab.snapshots import Snapshot, Snapshots
 
 Answer = dict[str, Any]
 _MIB = 1024**2
@@ -33,6 +34,7 @@ class Memory:
     extra_hosts: list[str] = field(default_factory=list)
     ca_certificates: list[str] = field(default_factory=list)
     authorized_keys: list[str] = field(default_factory=list)
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Fleet:
@@ -45,6 +47,7 @@ class Fleet:
         self.memory = self._load()
         if not self.memory.subnet:
             self.memory.subnet = str(choose_subnet(taken_subnets(places), places.lab))
+        self.snapshots = Snapshots(places, self.memory.snapshots, self.save)
         self.network = Network(IPv4Network(self.memory.subnet), places.bridge, places.table)
         self.hosts = {
             item["name"]: Host(places, places.bridge, Record(**item), self.save)
@@ -67,6 +70,7 @@ class Fleet:
     def save(self) -> None:
         with self._guard:
             self.memory.hosts = [asdict(host.record) for host in self.hosts.values()]
+            self.memory.snapshots = self.snapshots.records()
             part = self._file.with_suffix(".part")
             part.write_text(json.dumps(asdict(self.memory), indent=1))
             part.chmod(0o600)
@@ -115,14 +119,23 @@ class Fleet:
         authorized_keys: list[str] | None = None,
         extra_hosts: list[str] | None = None,
         address: str | None = None,
+        snapshot: str = "",
         wait: bool = True,
         **told: Any,
     ) -> Answer:
-        """Make a host and boot it."""
+        """Make a host, of an image or from a snapshot, and boot it."""
+        source = self.snapshots.find(snapshot) if snapshot else None
         record = Record(
-            name, "", "", image, int(memory_bytes), int(disk_bytes), user, **_described(told)
+            name,
+            "",
+            "",
+            source.image if source else image,
+            int(memory_bytes),
+            int(disk_bytes),
+            user,
+            **_described(told),
         )
-        _judge(record)
+        _judge(record, source)
         host = self._enter(record, address)
         memory = self.memory
         first = FirstBoot(
@@ -137,7 +150,7 @@ class Fleet:
             ca_certificates=tuple(memory.ca_certificates),
         )
         try:
-            host.create(first)
+            host.create(first, source)
             host.start(wait=wait)
         except BaseException:
             self._drop(host)
@@ -195,6 +208,10 @@ class Fleet:
     def delete(self, name: str) -> Answer:
         self._drop(self.find(name))
         return {}
+
+    def snapshot(self, name: str, snapshot: str) -> Answer:
+        """A copy of the host's disk, as of now."""
+        return self.find(name).snapshot(self.snapshots, snapshot).shown()
 
     def list_hosts(self) -> Answer:
         with self._guard:
@@ -279,7 +296,7 @@ def _described(told: Answer) -> Answer:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _judge(record: Record) -> None:
+def _judge(record: Record, source: Snapshot | None) -> None:
     if not _NAME.fullmatch(record.name):
         raise LabError("not a host's name", repr(record.name), kind="refused")
     if not _USER.fullmatch(record.user):
@@ -287,6 +304,9 @@ def _judge(record: Record) -> None:
     if record.memory_bytes < 128 * _MIB or record.disk_bytes < 512 * _MIB:
         sizes = f"{record.memory_bytes} bytes of memory, {record.disk_bytes} of disk"
         raise LabError("too small for a host", sizes, kind="refused")
+    if source is not None and record.disk_bytes < source.disk_bytes:
+        sizes = f"{record.disk_bytes} bytes, the snapshot is of {source.disk_bytes}"
+        raise LabError("the disk is smaller than the snapshot's", sizes, kind="refused")
 
 
 def _slug(name: str, taken: set[str]) -> str:

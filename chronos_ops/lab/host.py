@@ -12,16 +12,16 @@ from typing import Any
 from chronos_ops.lab import cgroups
 from chronos_ops.lab.container import REBOOTED, Container, forget, wait_for_ssh
 from chronos_ops.lab.diagnosis import diagnose
-from chronos_ops.lab.disk import Disk
+from chronos_ops.lab.disk import Disk, allocated
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.first_boot import FirstBoot, prepare
 from chronos_ops.lab.image import image
 from chronos_ops.lab.lxcfs import Lxcfs
 from chronos_ops.lab.network import forget_neighbour
 from chronos_ops.lab.places import SERVICES, Places
+from chronos_ops.lab.snapshots import Snapshot, Snapshots, require_room
 
 _STOP_SECONDS = 90
-_LEAST_FREE = 2 * 1024**3
 _ANSWER_SECONDS = 60
 _FIRST_ANSWER_SECONDS = 30  # a first boot takes 2 to 6 s, loaded machine included
 
@@ -83,18 +83,26 @@ class Host:
         """The host as clients see it."""
         return asdict(self.record) | {"state": self.state, "static_ip": static_ip}
 
-    def create(self, first: FirstBoot) -> None:
-        """Make the disk and what is on it; nothing is booted."""
-        free = shutil.disk_usage(self.places.folder).free
-        if free < _LEAST_FREE:
-            raise LabError("not enough disk space for a host", f"{free / 1024**3:.1f} GiB free")
+    def create(self, first: FirstBoot, snapshot: Snapshot | None = None) -> None:
+        """Make the disk, empty or from a snapshot, and what is on it; nothing is booted."""
+        copied = allocated(Path(snapshot.file)) if snapshot else 0
+        require_room(self.places.folder, copied)
         with self._lock:
-            layers = image(self.places, self.record.image).layers
-            self.record.layers = [str(layer) for layer in layers]
-            self.disk.make(self.record.disk_bytes)
+            if snapshot is None:
+                layers = image(self.places, self.record.image).layers
+                self.record.layers = [str(layer) for layer in layers]
+                self.disk.make(self.record.disk_bytes)
+            else:
+                self.record.layers = list(snapshot.layers)
+                self.disk.fill_from(Path(snapshot.file), self.record.disk_bytes)
             self.disk.attach(self._layers())
             self.record.machine_id, self.record.host_keys = prepare(self.disk.root, first)
             self.record.created_at = datetime.datetime.now(datetime.UTC).isoformat()
+
+    def snapshot(self, snapshots: Snapshots, name: str) -> Snapshot:
+        """Copy its disk as it is now, running or not."""
+        with self._lock:
+            return snapshots.take(name, self.record.image, self.record.layers, self.disk)
 
     def start(self, *, wait: bool = True) -> None:
         """Power on; with `wait` until its SSH server answers."""

@@ -8,12 +8,16 @@ ping                                                            {lab, pid, gatew
 create         name, image, memory_bytes, disk_bytes, user,     host
                authorized_keys, user_data, tags, metadata,
                bundle, blueprint, aliases, extra_hosts,
-               address, wait (default true)
+               address, snapshot, wait (default true)
 start          name, wait                                       host
 stop           name (clean shutdown)                            host
 kill           name (power failure; the disk stays)             host
 reboot         name, wait (clean shutdown, then start)          host
 delete         name (its disk too)                              {}
+snapshot       name, snapshot (the new one's name): a copy of   snapshot
+               the disk as of one moment, running or not
+snapshots                                                       {snapshots: [snapshot]}
+delete_snapshot  name (hosts made from it stay)                 {}
 list                                                            {hosts: [host]}
 info           name                                             host
 tag            name, tags, metadata (both replaced if given)    host
@@ -32,6 +36,8 @@ shutdown       purge (default true: disks and records too)      {} before it is 
 A host: name, aliases, address, static_ip, state (starting, running, stopping, stopped),
 image, memory_bytes, disk_bytes, user, tags, metadata, bundle, blueprint, host_keys (public key
 lines), machine_id, created_at, boots.
+
+A snapshot: name, file, image, layers, disk_bytes, allocated_bytes, created_at.
 """
 
 import json

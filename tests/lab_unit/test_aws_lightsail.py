@@ -63,10 +63,10 @@ def daemon() -> Daemon:
 
 @pytest.fixture
 def lab(daemon: Daemon, tmp_path: Path) -> Lightsail:
-    return _open(tmp_path, daemon)
+    return opened(tmp_path, daemon)
 
 
-def _open(folder: Path, daemon: Daemon) -> Lightsail:
+def opened(folder: Path, daemon: Daemon) -> Lightsail:
     state = State(folder / "lightsail.json", "123456789012", "ca-central-1")
     return Lightsail(state, cast(Hosts, daemon))
 
@@ -79,7 +79,7 @@ def _call(lab: Lightsail, operation: str, **arguments: Any) -> dict[str, Any]:
     )
 
 
-def _finished(lab: Lightsail, answer: dict[str, Any]) -> dict[str, Any]:
+def finished(lab: Lightsail, answer: dict[str, Any]) -> dict[str, Any]:
     [begun] = answer["operations"]
     operation: dict[str, Any] = begun
 
@@ -103,7 +103,7 @@ def test_an_instance_is_a_host_of_the_bundle_s_size(lab: Lightsail, daemon: Daem
     _call(lab, "ImportKeyPair", keyPairName="k", publicKeyBase64=KEY)
     tags = [{"key": "chronos:run", "value": "r1"}]
     answer = _call(lab, "CreateInstances", **NEW, keyPairName="k", userData="echo", tags=tags)
-    assert _finished(lab, answer)["status"] == "Succeeded"
+    assert finished(lab, answer)["status"] == "Succeeded"
     created = dict(daemon.asked)["create"]
     assert created["memory_bytes"] == 2 * 1024**3
     assert created["disk_bytes"] == 60 * 1024**3
@@ -118,7 +118,7 @@ def test_an_instance_is_a_host_of_the_bundle_s_size(lab: Lightsail, daemon: Daem
 
 def test_a_host_that_cannot_be_made_fails_the_operation(lab: Lightsail, daemon: Daemon) -> None:
     daemon.broken = "create"
-    operation = _finished(lab, _call(lab, "CreateInstances", **NEW))
+    operation = finished(lab, _call(lab, "CreateInstances", **NEW))
     assert operation["status"] == "Failed"
     assert "no room" in operation["errorDetails"]
     assert _call(lab, "GetInstances")["instances"] == []
@@ -145,7 +145,7 @@ def test_bad_input_is_refused_before_a_host_is_made(
 
 
 def test_a_name_is_taken_once(lab: Lightsail) -> None:
-    _finished(lab, _call(lab, "CreateInstances", **NEW))
+    finished(lab, _call(lab, "CreateInstances", **NEW))
     with pytest.raises(LightsailError, match="already in use"):
         _call(lab, "CreateInstances", **NEW)
 
@@ -184,7 +184,7 @@ def test_the_declared_host_is_an_instance_with_its_static_address(
 
 def test_a_static_address_moves_between_instances(lab: Lightsail, daemon: Daemon) -> None:
     for name in ("one", "two"):
-        _finished(lab, _call(lab, "CreateInstances", **(NEW | {"instanceNames": [name]})))
+        finished(lab, _call(lab, "CreateInstances", **(NEW | {"instanceNames": [name]})))
     _call(lab, "AllocateStaticIp", staticIpName="ip")
     _call(lab, "AttachStaticIp", staticIpName="ip", instanceName="one")
     with pytest.raises(LightsailError, match="attached to one"):
@@ -198,21 +198,21 @@ def test_a_static_address_moves_between_instances(lab: Lightsail, daemon: Daemon
 
 
 def test_states_are_the_host_s_own(lab: Lightsail, daemon: Daemon) -> None:
-    _finished(lab, _call(lab, "CreateInstances", **NEW))
-    _finished(lab, _call(lab, "StopInstance", instanceName="drill"))
+    finished(lab, _call(lab, "CreateInstances", **NEW))
+    finished(lab, _call(lab, "StopInstance", instanceName="drill"))
     assert _call(lab, "GetInstanceState", instanceName="drill")["state"]["name"] == "stopped"
-    _finished(lab, _call(lab, "StartInstance", instanceName="drill"))
+    finished(lab, _call(lab, "StartInstance", instanceName="drill"))
     assert _call(lab, "GetInstanceState", instanceName="drill")["state"]["name"] == "running"
     daemon.hosts["drill"]["state"] = "stopped"  # it died by itself
     assert _call(lab, "GetInstanceState", instanceName="drill")["state"]["name"] == "stopped"
-    _finished(lab, _call(lab, "DeleteInstance", instanceName="drill"))
+    finished(lab, _call(lab, "DeleteInstance", instanceName="drill"))
     assert daemon.hosts == {}
     with pytest.raises(LightsailError, match="does not exist"):
         _call(lab, "GetInstance", instanceName="drill")
 
 
 def test_a_busy_instance_takes_no_second_change(lab: Lightsail) -> None:
-    _finished(lab, _call(lab, "CreateInstances", **NEW))
+    finished(lab, _call(lab, "CreateInstances", **NEW))
     lab.named("Instance", "drill")["_transition"] = "stopping"
     with pytest.raises(LightsailError) as caught:
         _call(lab, "DeleteInstance", instanceName="drill")
@@ -222,16 +222,16 @@ def test_a_busy_instance_takes_no_second_change(lab: Lightsail) -> None:
 def test_records_outlive_the_emulator_and_stuck_changes_do_not(
     lab: Lightsail, daemon: Daemon, tmp_path: Path
 ) -> None:
-    _finished(lab, _call(lab, "CreateInstances", **NEW))
+    finished(lab, _call(lab, "CreateInstances", **NEW))
     with lab.state.changing():
         lab.named("Instance", "drill")["_transition"] = "stopping"
-    again = _open(tmp_path, daemon)
+    again = opened(tmp_path, daemon)
     assert _call(again, "GetInstanceState", instanceName="drill")["state"]["name"] == "running"
     assert (tmp_path / "lightsail.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_host_keys_carry_their_fingerprints(lab: Lightsail) -> None:
-    _finished(lab, _call(lab, "CreateInstances", **NEW))
+    finished(lab, _call(lab, "CreateInstances", **NEW))
     details = _call(lab, "GetInstanceAccessDetails", instanceName="drill")["accessDetails"]
     [key] = details["hostKeys"]
     assert f"{key['algorithm']} {key['publicKey']}" == KEY
@@ -253,7 +253,7 @@ def test_other_keys_are_refused(lab: Lightsail, text: str) -> None:
 
 
 def test_the_firewall_s_list_is_what_was_put(lab: Lightsail) -> None:
-    _finished(lab, _call(lab, "CreateInstances", **NEW))
+    finished(lab, _call(lab, "CreateInstances", **NEW))
     ports = [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrs": ["10.0.0.0/8"]}]
     _call(lab, "PutInstancePublicPorts", instanceName="drill", portInfos=ports)
     https = {"fromPort": 443, "toPort": 443, "protocol": "tcp"}
@@ -273,14 +273,14 @@ def test_iam_judges_by_the_instance_s_tags(lab: Lightsail) -> None:
     arn, context = lightsail.judged_by(lab, "CreateInstances", {**NEW, "tags": tags})
     assert context == {"aws:RequestTag/chronos:run": "r1", "aws:TagKeys": ["chronos:run"]}
     assert arn.startswith("arn:aws:lightsail:ca-central-1:123456789012:Instance/")
-    _finished(lab, _call(lab, "CreateInstances", **NEW, tags=tags))
+    finished(lab, _call(lab, "CreateInstances", **NEW, tags=tags))
     arn, context = lightsail.judged_by(lab, "DeleteInstance", {"instanceName": "drill"})
     assert arn == lab.named("Instance", "drill")["arn"]
     assert context == {"aws:ResourceTag/chronos:run": "r1"}
 
 
 def test_tags_are_added_and_removed(lab: Lightsail) -> None:
-    _finished(lab, _call(lab, "CreateInstances", **NEW))
+    finished(lab, _call(lab, "CreateInstances", **NEW))
     tags = [{"key": "a", "value": "1"}, {"key": "b", "value": "2"}]
     _call(lab, "TagResource", resourceName="drill", tags=tags)
     _call(lab, "UntagResource", resourceName="drill", tagKeys=["a"])

@@ -15,6 +15,7 @@ from chronos_ops.lab.emulator import lightsail_instances as instances
 from chronos_ops.lab.emulator import lightsail_keys as keys
 from chronos_ops.lab.emulator import lightsail_network as network
 from chronos_ops.lab.emulator import lightsail_operations as operations
+from chronos_ops.lab.emulator import lightsail_snapshots as snapshots
 from chronos_ops.lab.emulator import lightsail_tags as tags
 from chronos_ops.lab.emulator.lightsail_core import Answer, Arguments, Lightsail, LightsailError
 
@@ -89,6 +90,11 @@ def _static_ip(run: Handler, *required: str) -> Operation:
     return Operation(run, "StaticIp", "staticIpName", ("staticIpName", *required))
 
 
+def _snapshot(run: Handler, *required: str) -> Operation:
+    name = "instanceSnapshotName"
+    return Operation(run, "InstanceSnapshot", name, (name, *required))
+
+
 _NEW = ("instanceNames", "availabilityZone", "blueprintId", "bundleId")
 _ANY = ("Any", "resourceName")
 OPERATIONS: dict[str, Operation] = {
@@ -105,6 +111,13 @@ OPERATIONS: dict[str, Operation] = {
     "PutInstancePublicPorts": _instance(network.put_ports, "portInfos"),
     "OpenInstancePublicPorts": _instance(network.open_ports, "portInfo"),
     "CloseInstancePublicPorts": _instance(network.close_ports, "portInfo"),
+    "CreateInstanceSnapshot": _snapshot(snapshots.create, "instanceName"),
+    "GetInstanceSnapshot": _snapshot(snapshots.get),
+    "GetInstanceSnapshots": Operation(snapshots.get_all, "InstanceSnapshot"),
+    "DeleteInstanceSnapshot": _snapshot(snapshots.delete),
+    "CreateInstancesFromSnapshot": _snapshot(
+        snapshots.create_instances, "instanceNames", "availabilityZone", "bundleId"
+    ),
     "ImportKeyPair": _key_pair(keys.import_pair, "publicKeyBase64"),
     "GetKeyPair": _key_pair(keys.get),
     "GetKeyPairs": Operation(keys.get_all, "KeyPair"),

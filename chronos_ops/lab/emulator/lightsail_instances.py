@@ -27,7 +27,8 @@ _USER_DATA_LIMIT = 16 * 1024
 _FIRST_PORTS = ((22, 22), (80, 80))
 
 
-def create(lab: Lightsail, arguments: Arguments) -> Answer:
+def create(lab: Lightsail, arguments: Arguments, snapshot: str = "") -> Answer:
+    """Of a blueprint, or (`snapshot`) from the copy of an instance that had it."""
     names = arguments["instanceNames"]
     blueprint, bundle = _choice(lab, arguments)
     user_data = str(arguments.get("userData") or "")
@@ -38,17 +39,17 @@ def create(lab: Lightsail, arguments: Arguments) -> Answer:
     started = []
     with lab.state.changing():
         for name in names:
-            if not isinstance(name, str) or not _NAME.fullmatch(name):
-                raise LightsailError("InvalidInputException", f"not an instance name: {name!r}")
+            judge_name(name)
             lab.free_name("Instance", name)
         for name in names:
             zone = arguments["availabilityZone"]
             tags = list(arguments.get("tags") or [])
             _new_record(lab, name, zone, blueprint, bundle, tags, key_name)
-            started.append(lab.state.operation("Instance", name, "CreateInstance", "Started"))
+            kind = "CreateInstancesFromSnapshot" if snapshot else "CreateInstance"
+            started.append(lab.state.operation("Instance", name, kind, "Started", snapshot))
     for operation in started:
-        boot = _booter(lab, operation["resourceName"], authorized, user_data)
-        _in_background(lab, operation, boot)
+        boot = _booter(lab, operation["resourceName"], authorized, user_data, snapshot)
+        in_background(lab, operation, boot)
     return {"operations": started}
 
 
@@ -158,6 +159,12 @@ def _choice(lab: Lightsail, arguments: Arguments) -> tuple[Blueprint, Bundle]:
     return blueprint, bundle
 
 
+def judge_name(name: object) -> None:
+    """Raise LightsailError for what cannot be the name of an instance or a snapshot."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise LightsailError("InvalidInputException", f"not a resource name: {name!r}")
+
+
 def _new_record(
     lab: Lightsail,
     name: str,
@@ -205,7 +212,9 @@ def _port(low: int, high: int) -> dict[str, Any]:
     }
 
 
-def _booter(lab: Lightsail, name: str, authorized: list[str], user_data: str) -> Callable[[], None]:
+def _booter(
+    lab: Lightsail, name: str, authorized: list[str], user_data: str, snapshot: str
+) -> Callable[[], None]:
     record = lab.named("Instance", name)
     bundle, blueprint = BUNDLES[record["bundleId"]], BLUEPRINTS[record["blueprintId"]]
 
@@ -214,6 +223,7 @@ def _booter(lab: Lightsail, name: str, authorized: list[str], user_data: str) ->
             "create",
             name=name,
             image=blueprint.image,
+            snapshot=snapshot,
             memory_bytes=bundle.memory_bytes,
             disk_bytes=bundle.disk_bytes,
             bundle=bundle.id,
@@ -261,7 +271,7 @@ def _change(
             with lab.state.changing():
                 _forget(lab, record)
 
-    _in_background(lab, begun, carry_out)
+    in_background(lab, begun, carry_out)
     return {"operations": [begun]}
 
 
@@ -272,7 +282,7 @@ def _forget(lab: Lightsail, record: Record) -> None:
             address.update(isAttached=False, attachedTo="")
 
 
-def _in_background(lab: Lightsail, operation: Record, deed: Callable[[], None]) -> None:
+def in_background(lab: Lightsail, operation: Record, deed: Callable[[], None]) -> None:
     """Carry a change out beside the answer, as Lightsail does."""
 
     def work() -> None:
@@ -283,7 +293,7 @@ def _in_background(lab: Lightsail, operation: Record, deed: Callable[[], None]) 
             error = str(failure)
         with lab.state.changing():
             lab.state.finish(operation, error)
-            record = lab.state.find("Instance", operation["resourceName"])
+            record = lab.state.find(operation["resourceType"], operation["resourceName"])
             if record is not None:
                 record.pop("_transition", None)
 

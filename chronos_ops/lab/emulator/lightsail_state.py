@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
-KINDS = ("Instance", "KeyPair", "StaticIp")
+KINDS = ("Instance", "KeyPair", "StaticIp", "InstanceSnapshot")
 _KEPT_OPERATIONS = 1000
 
 
@@ -29,6 +29,9 @@ class State:
             self._data.update(json.loads(path.read_text(encoding="utf-8")))
         for record in self._data["Instance"].values():  # whoever was at work died with us
             record.pop("_transition", None)
+        for record in self._data["InstanceSnapshot"].values():
+            if record["state"] == "pending":
+                record.update(state="error")
         self._saved = ""
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""TagResource and UntagResource, for instances, static addresses and key pairs."""
+"""TagResource and UntagResource, for whatever has a name."""
 
 from chronos_ops.lab.emulator.lightsail_core import Answer, Arguments, Lightsail, LightsailError
 from chronos_ops.lab.emulator.lightsail_state import KINDS, Record, State
