@@ -8,6 +8,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from chronos_ops.model.archive import Archive, SecretGate
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.hardening import Hardening
 from chronos_ops.model.timing import Objectives
@@ -130,6 +131,8 @@ class Settings(_Strict):
     backup: Backup
     drill: Drill = Drill()
     hardening: Hardening = Hardening()
+    archive: Archive | None = None  # None: runs are not archived
+    secret_gate: SecretGate = SecretGate()
     objectives: Objectives = Objectives(recovery_time_seconds=3600, recovery_point_seconds=900)
 
 
