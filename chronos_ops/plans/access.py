@@ -87,12 +87,13 @@ def plan(settings: Settings, values: dict[str, Any], *, run_id: str = "") -> Pla
 
 
 def hba_block(settings: Settings) -> str:
-    """Our lines: TLS and scram only, the superuser never from outside."""
+    """Our lines: the operators' role, TLS and scram only, the superuser never from outside."""
     lines = [BEGIN]
     if settings.postgres.connect == "tcp":
         for network in settings.postgres.operator_networks:
             lines.append(f"host    all  postgres  {network}  reject")
-            lines.append(f"hostssl all  all       {network}  scram-sha-256")
+            role = settings.postgres.operator_role
+            lines.append(f"hostssl all  {role}  {network}  scram-sha-256")
     else:
         lines.append(f"host    all  {settings.postgres.operator_role}  127.0.0.1/32  scram-sha-256")
     return "\n".join([*lines, END]) + "\n"

@@ -1,0 +1,101 @@
+"""Who may come to PostgreSQL: logins and their passwords' kind, the rules, who is there now."""
+
+from dataclasses import dataclass
+
+from chronos_ops.model.question import Fact, Rows, SqlQuestion
+
+
+@dataclass(frozen=True)
+class Login:
+    """A role that may log in. `password`: scram, md5, or none."""
+
+    name: str
+    superuser: bool
+    password: str
+
+
+_LOGINS = """
+SELECT rolname AS name, rolsuper AS superuser,
+       CASE WHEN rolpassword IS NULL THEN 'none'
+            WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram'
+            WHEN rolpassword LIKE 'md5%' THEN 'md5' ELSE 'unknown' END AS password
+FROM pg_authid WHERE rolcanlogin ORDER BY rolname
+"""
+
+
+def _read_logins(rows: Rows) -> tuple[Login, ...]:
+    return tuple(Login(row["name"], bool(row["superuser"]), row["password"]) for row in rows)
+
+
+LOGINS: Fact[tuple[Login, ...]] = Fact("postgres_logins", SqlQuestion(_LOGINS), _read_logins)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of pg_hba_file_rules: the file as the server would read it now."""
+
+    line: int
+    kind: str
+    databases: tuple[str, ...]
+    users: tuple[str, ...]
+    address: str
+    netmask: str
+    method: str
+    error: str
+
+
+_RULES = """
+SELECT line_number AS line, coalesce(type, '') AS kind,
+       coalesce(to_json(database), '[]') AS databases, coalesce(to_json(user_name), '[]') AS users,
+       coalesce(address, '') AS address, coalesce(netmask, '') AS netmask,
+       coalesce(auth_method, '') AS method, coalesce(error, '') AS error
+FROM pg_hba_file_rules ORDER BY line_number
+"""
+
+
+def _read_rules(rows: Rows) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(
+            line=int(row["line"]),
+            kind=row["kind"],
+            databases=tuple(row["databases"]),
+            users=tuple(row["users"]),
+            address=row["address"],
+            netmask=row["netmask"],
+            method=row["method"],
+            error=row["error"],
+        )
+        for row in rows
+    )
+
+
+RULES: Fact[tuple[Rule, ...]] = Fact("postgres_rules", SqlQuestion(_RULES), _read_rules)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A client that is connected over the network now."""
+
+    role: str
+    database: str
+    address: str
+    tls: bool
+
+
+_VISITORS = """
+SELECT DISTINCT a.usename AS role, coalesce(a.datname, 'replication') AS database,
+       host(a.client_addr) AS address, coalesce(s.ssl, false) AS tls
+FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid)
+WHERE a.client_addr IS NOT NULL AND a.usename IS NOT NULL ORDER BY 1, 2, 3
+"""
+
+
+def _read_visitors(rows: Rows) -> tuple[Visitor, ...]:
+    return tuple(
+        Visitor(row["role"], row["database"], row["address"], bool(row["tls"])) for row in rows
+    )
+
+
+VISITORS: Fact[tuple[Visitor, ...]] = Fact(
+    "postgres_visitors", SqlQuestion(_VISITORS), _read_visitors
+)
