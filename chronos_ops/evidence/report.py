@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from chronos_ops.evidence.display import duration
 from chronos_ops.model.result import Result
@@ -264,3 +265,67 @@ def _dates(axes: Axes) -> Any:
     locator = locate(maxticks=7)
     axes.xaxis.set_major_locator(locator)
     return write(locator)
+
+
+# -- controls
+
+# Status, its colour, its hatch, its word. What is bad stands at the bar's root, hatched.
+_STATES: tuple[tuple[str, str, str, str], ...] = (
+    ("fail", RED, "////", "failed"),
+    ("error", ORANGE, "xxxx", "broke"),
+    ("unknown", ORANGE, "....", "unknown"),
+    ("pass", BLUE, "", "passed"),
+    ("not_applicable", PALE, "", "does not apply"),
+)
+
+
+def controls(result: Result) -> str:
+    """Controls of the audit by area and status: before (thin bars) and after (thick ones).
+
+    From `measures["audit_before"]` and `["audit_after"]`: {area: {status: count}}.
+    """
+    after = result.measures.get("audit_after")
+    if not after:
+        return _nothing("No control was judged in this run")
+    before = result.measures.get("audit_before") or {}
+    areas = sorted({*after, *before})
+
+    def draw(axes: Axes) -> None:
+        for counts, shift, height in ((before, -0.27, 0.2), (after, 0.13, 0.44)):
+            for row, area in enumerate(areas):
+                _stack(axes, row + shift, height, counts.get(area, {}))
+        axes.set_yticks(range(len(areas)), [str(area) for area in areas])
+        axes.set_ylim(len(areas) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color=PALE, lw=0.7, zorder=0)
+        axes.xaxis.set_major_locator(cast(Any, MaxNLocator)(integer=True))
+        thin = "thin bars: before, thick bars: after" if before else "not looked at before"
+        axes.set_xlabel(f"controls ({thin})")
+        axes.set_title(_controls_title(before, after))
+        for state, colour, hatch, word in _STATES:
+            if any(c.get(state) for counts in (before, after) for c in counts.values()):
+                style: Any = {"color": colour, "hatch": hatch, "ec": "white", "lw": 0}
+                axes.barh(0, 0, label=word, **style)
+        figure: Any = axes.figure
+        figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=5)
+
+    return _drawn(1.7 + 0.46 * len(areas), draw)
+
+
+def _stack(axes: Axes, at: float, height: float, counts: Any) -> None:
+    left = 0
+    for state, colour, hatch, _word in _STATES:
+        if number := int(counts.get(state, 0)):
+            style: Any = {"color": colour, "hatch": hatch, "ec": "white", "lw": 0.6}
+            axes.barh(at, number, height, left=left, zorder=3, **style)
+            left += number
+
+
+def _controls_title(before: Any, after: Any) -> str:
+    def bad(areas: Any) -> int:
+        return sum(int(c.get(s, 0)) for c in areas.values() for s in ("fail", "error", "unknown"))
+
+    number = sum(int(n) for counts in after.values() for n in counts.values())
+    was = f"{bad(before)} before, " if before else ""
+    return f"Controls not passed: {was}{bad(after)} {'after ' if before else ''}(of {number})"

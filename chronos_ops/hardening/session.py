@@ -4,12 +4,18 @@ A proof looks from outside, by tools that are not ours; a new one is a function 
 gives an Outcome with findings, and a line here.
 """
 
+from chronos_ops.hardening.before_after import before_after
+from chronos_ops.hardening.config_files import config_files
 from chronos_ops.hardening.judges import judges, lynis_before
 from chronos_ops.hardening.outside import outside_before, outside_ports
+from chronos_ops.hardening.still_working import still_working
 
 __all__ = [
+    "before_after",
+    "config_files",
     "judges",
     "lynis_before",
     "outside_before",
     "outside_ports",
+    "still_working",
 ]

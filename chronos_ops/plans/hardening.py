@@ -1,9 +1,28 @@
 """The stages of the hardening runbook, in the order in which they are applied."""
 
+from chronos_ops.plans.certificate import CERTIFICATE
 from chronos_ops.plans.hardening_packages import PACKAGE_LISTS, PACKAGES
+from chronos_ops.plans.postgres_hba import POSTGRES_HBA
+from chronos_ops.plans.postgres_tls import POSTGRES_TLS
+from chronos_ops.plans.ssh import SSH
 
-# Packages come first: no later stage may find a tool missing. SSH is hardened before the firewall,
-# each behind the lock-out guard.
-STAGES = (PACKAGE_LISTS, PACKAGES)
+# Packages come first: no later stage may find a tool missing. The certificate comes after the
+# firewall: what opens port 80 for a challenge must be tried behind it.
+STAGES = (
+    PACKAGE_LISTS,
+    PACKAGES,
+    SSH,
+    CERTIFICATE,
+    POSTGRES_TLS,
+    POSTGRES_HBA,
+)
 
-__all__ = ["PACKAGES", "PACKAGE_LISTS", "STAGES"]
+__all__ = [
+    "CERTIFICATE",
+    "PACKAGES",
+    "PACKAGE_LISTS",
+    "POSTGRES_HBA",
+    "POSTGRES_TLS",
+    "SSH",
+    "STAGES",
+]
