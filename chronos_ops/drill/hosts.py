@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from chronos_ops.drill.snapshot import require_no_database
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned, make_key, provision
 
@@ -15,7 +16,7 @@ def host_name(context: Context, role: str) -> str:
 
 
 def new_host(context: Context, role: str) -> Provisioned:
-    """Make a host of this run. Raises what provisioning raises.
+    """Make a host of this run, without a database on it. Raises what provisioning raises.
 
     Its private key ends with this process: from here on it lies in memory alone.
     """
@@ -34,7 +35,10 @@ def new_host(context: Context, role: str) -> Provisioned:
             on_event=context.say,
             journal=context.journal,
         )
-        return replace(made, key_file=_in_memory(key.read_bytes()))
+        made = replace(made, key_file=_in_memory(key.read_bytes()))
+    if context.settings.drill.from_snapshot:
+        require_no_database(context.host(made.ssh_address()), made.source)
+    return made
 
 
 def _in_memory(content: bytes) -> str:

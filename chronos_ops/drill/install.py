@@ -1,14 +1,15 @@
-"""PostgreSQL and pgBackRest on a bare host that this run made (timed in `provision`).
+"""PostgreSQL and pgBackRest on a host that this run made (timed in `provision`).
 
 The host is new and ours: dpkg may do without fsync, no cluster is made that would be removed
-again, nothing starts by itself.
+again, nothing starts by itself. What a snapshot has brought along is not installed again.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
-from chronos_ops.facts.packages import candidates
+from chronos_ops.facts.packages import INSTALLED, candidates
 from chronos_ops.facts.postgres import CLUSTERS, Cluster
 from chronos_ops.model.errors import CommandFailed, Refused, UnreadableAnswer
 from chronos_ops.model.settings import Settings
@@ -24,24 +25,47 @@ exec 2>&1
 export DEBIAN_FRONTEND=noninteractive
 cluster=$1; settings=$2; shift 2
 mkdir -p /etc/postgresql-common/createcluster.d /etc/dpkg/dpkg.cfg.d
-echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/chronos-new-host
 { echo "create_main_cluster = $cluster"; printf '%s\n' "$settings"; } \
     > /etc/postgresql-common/createcluster.d/chronos.conf
+major() { ls /usr/lib/postgresql 2>/dev/null | sort -V | tail -n 1; }
+there() {
+    [ "$1" = postgresql ] && [ -n "$(major)" ] && return
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+missing=
+for name; do there "$name" || missing="$missing $name"; done
+if [ -z "$missing" ]; then
+    if [ "$cluster" = true ]; then pg_createcluster "$(major)" main --start; fi
+    echo "installed: nothing"; echo "major: $(major)"; exit 0
+fi
+echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/chronos-new-host
 if [ "$cluster" = false ]; then
     printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 fi
 apt="apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Languages=none -o Dpkg::Use-Pty=0"
 $apt update
-$apt install --no-install-recommends "$@"
+$apt install --no-install-recommends $missing
 rm -f /etc/dpkg/dpkg.cfg.d/chronos-new-host
-echo "major: $(ls /usr/lib/postgresql | sort -V | tail -n 1)"
+if [ "$cluster" = true ] && [ -z "$(pg_lsclusters -h)" ]; then
+    pg_createcluster "$(major)" main --start
+fi
+echo "installed:$missing"
+echo "major: $(major)"
 """
 # The run's own primary: what would otherwise cost it a restart, and page checksums.
 _NEW_CLUSTER = """initdb_options = '--data-checksums'
 listen_addresses = '*'
 archive_mode = on
 """
+
+
+@dataclass(frozen=True)
+class Installed:
+    """PostgreSQL's major version on a host, and whether packages had to be installed for it."""
+
+    major: str
+    anything: bool
 
 
 def install(
@@ -52,8 +76,8 @@ def install(
     *,
     with_cluster: bool,
     major: str = "",
-) -> str:
-    """Install on a bare host and return PostgreSQL's major version there.
+) -> Installed:
+    """Install what is missing there.
 
     `major` empty: what the release offers. Raises CommandFailed with apt's words, Refused where
     the package source has no such version.
@@ -70,22 +94,27 @@ def install(
         raise CommandFailed(
             f"installing PostgreSQL on {ssh.address.host}", error.exit_code, error.output, hint=hint
         ) from None
-    return major or _release_major(context, ssh, settings, log, said)
-
-
-def _release_major(context: Context, ssh: Ssh, settings: Settings, log: Path, said: str) -> str:
-    """The release's own major version; packages of the extensions follow once it is known."""
+    anything = "\ninstalled: nothing\n" not in f"\n{said}"
+    if major:
+        return Installed(major, anything)
     major = said.strip().rpartition("major: ")[2]
     if not major.isdigit():
         raise UnreadableAnswer("the release's PostgreSQL version is not known", said[-200:])
-    more = _offered(context, ssh, settings, major)
+    return Installed(major, _add_extensions(context, ssh, settings, log, major) or anything)
+
+
+def _add_extensions(context: Context, ssh: Ssh, settings: Settings, log: Path, major: str) -> bool:
+    """The packages of the extensions, now that the version is known; whether any was missing."""
+    wanted = extension_packages(settings, int(major))
+    there = context.ask(INSTALLED, ssh) if wanted else {}
+    more = _offered(context, ssh, settings, major) if set(wanted) - set(there) else []
     if more:
         ssh.run(
             ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install",
              "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *more],
             sudo=True, timeout=APT_SECONDS, log=log,
         )  # fmt: skip
-    return major
+    return bool(more)
 
 
 def _offered(context: Context, ssh: Ssh, settings: Settings, major: str) -> list[str]:

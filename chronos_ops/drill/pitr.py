@@ -19,6 +19,7 @@ from chronos_ops.drill.restore import (
     recover,
     restore,
 )
+from chronos_ops.drill.snapshot import check_snapshot
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import destroy
 from chronos_ops.model.finding import Finding, judge
@@ -45,9 +46,10 @@ def begin_scratch_host(context: Context) -> Outcome:
     """Begin to make the scratch host of the PITR proof; other steps go on meanwhile."""
     if not getattr(context.parameters, "pitr_test", True):
         return Outcome(summary="Not needed: `pitr_test = False`.")
+    source = check_snapshot(context) or "a bare image"
     quiet = replace(context, say=lambda line: None)  # this cell's line is not its any more
     _begun[context.run_id] = _pool.submit(_make, quiet)
-    return Outcome(summary="A scratch host is being made from a bare image.")
+    return Outcome(summary=f"A scratch host is being made from {source}.")
 
 
 def settle_scratch_host(context: Context) -> Outcome:

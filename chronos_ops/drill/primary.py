@@ -110,7 +110,7 @@ def provision_primary(context: Context) -> Primary:
         provisioned = new_host(context, "primary")
         ssh = context.host(provisioned.ssh_address(settings.postgres.port))
         log = install_log(context, provisioned)
-        major = install(own, ssh, settings, log, with_cluster=True)
+        major = install(own, ssh, settings, log, with_cluster=True).major
         identities.result()
     main_cluster(own, ssh)
     return Primary(provisioned, ssh, settings, major, own.ask(IDENTITY, ssh))

@@ -42,11 +42,9 @@ def make_host(context: Context, drill: Drill, settings: Settings) -> Outcome:
     drill.keep("host", host)
     phase = drill.clock.close("provision")
     made = host.provisioned
-    source = (
-        f"from {made.source}"
-        if context.settings.drill.from_snapshot
-        else f"from the bare image {made.source}, packages installed from the release's mirror"
-    )
+    kind = "" if context.settings.drill.from_snapshot else "the bare image "
+    packages = "installed from the release's mirror" if host.installed else "there already"
+    source = f"from {kind}{made.source}, packages {packages}"
     return Outcome(
         summary=f"`{made.name}` ({made.bundle}, {made.zone}) {source}, in {phase.seconds:.1f} s. "
         f"PostgreSQL {host.major}; the repository holds "

@@ -55,6 +55,7 @@ class DrillHost:
     major: str
     repository_system_id: str = ""
     reach: Reach = field(default_factory=lambda: Reach(()))
+    installed: bool = True  # packages had to be installed
 
     @property
     def data_directory(self) -> str:
@@ -93,7 +94,10 @@ def provision_drill_host(context: Context, settings: Settings, role: str) -> Dri
 
 
 def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHost:
-    """A bare host, closed, with the packages; the reader's key is made while it boots."""
+    """A host without a database, closed, with the packages.
+
+    The reader's key is made while it boots.
+    """
     reading = as_reader(settings, context.run_id)
     repository_context = replace(context, settings=settings)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -102,9 +106,9 @@ def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHos
         ssh = context.host(provisioned.ssh_address(settings.postgres.port))
         firewall.close(ssh, settings.postgres.operator_networks, settings.postgres.port)
         log = install_log(context, provisioned)
-        major = install(context, ssh, settings, log, with_cluster=False)
+        found = install(context, ssh, settings, log, with_cluster=False)
         reader.result()
-    return DrillHost(provisioned, ssh, reading, major)
+    return DrillHost(provisioned, ssh, reading, found.major, installed=found.anything)
 
 
 def reach_repository(context: Context, host: DrillHost) -> DrillHost:
@@ -114,7 +118,7 @@ def reach_repository(context: Context, host: DrillHost) -> DrillHost:
     info = repository.look(context, host.ssh, stanza)
     current = [db for db in info.databases if db.repo == 1][-1]
     if current.version != host.major:
-        major = install(
+        found = install(
             context,
             host.ssh,
             host.settings,
@@ -122,7 +126,7 @@ def reach_repository(context: Context, host: DrillHost) -> DrillHost:
             with_cluster=False,
             major=current.version,
         )
-        host = replace(host, major=major)
+        host = replace(host, major=found.major, installed=host.installed or found.anything)
         repository.configure(context, host.ssh, host.settings, host.data_directory)
     return replace(
         host,

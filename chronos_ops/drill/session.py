@@ -2,6 +2,7 @@
 
 from chronos_ops.drill import pitr, scenario, steady
 from chronos_ops.drill.scenario import Scenario
+from chronos_ops.drill.snapshot import check_snapshot
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.steady import SteadyState
 from chronos_ops.drill.synthetic import parameters
@@ -27,10 +28,14 @@ class DrillSession:
     # -- steps, in the order of the runbook
 
     def check_target(self, context: Context) -> Outcome:
-        """Refuse an unknown scenario or an impossible target before anything is touched."""
+        """Refuse an unknown scenario, snapshot or target before anything is touched."""
         found = self._of(context)
         asked = parse_target(parameters(context).recovery_target, utc_now())
-        return found.check_target(context, self.drill, asked)
+        source = check_snapshot(context) or "the bare image"
+        outcome = found.check_target(context, self.drill, asked)
+        return outcome.model_copy(
+            update={"summary": f"{outcome.summary} Hosts are made from {source}."}
+        )
 
     def steady_state_before(self, context: Context) -> Outcome:
         """Look at the target's steady state, and for forgotten drill hosts."""

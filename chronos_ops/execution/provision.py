@@ -131,6 +131,8 @@ def provision(
             sudo=True,
             timeout=FIRST_BOOT_SECONDS + 30,
         )
+        if request.snapshot:
+            ssh.run(["sh", "-c", _NEW_MACHINE_ID], sudo=True)
         machine_id = ssh.run(["cat", "/etc/machine-id"]).stdout.strip()
     on_event(f"{name} is ready")
     return Provisioned(
@@ -284,6 +286,17 @@ if [ -e /var/lib/cloud/instance/boot-finished ]; then
 elif [ -d /var/lib/cloud ] || command -v cloud-init >/dev/null; then exit 75
 else echo '{}'
 fi
+"""
+
+
+# cloud-init gives a copy other host keys, but leaves it the machine id (canonical/cloud-init#4066);
+# the guards tell hosts apart by it.
+_NEW_MACHINE_ID = """
+set -eu
+tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id.new
+chmod 444 /etc/machine-id.new
+mv -f /etc/machine-id.new /etc/machine-id
+[ ! -e /var/lib/dbus/machine-id ] || ln -sf /etc/machine-id /var/lib/dbus/machine-id
 """
 
 

@@ -1,4 +1,4 @@
-"""Lightsail instances, their addresses, host keys and firewalls (API reference 2016-11-28)."""
+"""Lightsail instances, their addresses, host keys and snapshots (API reference 2016-11-28)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +31,18 @@ class Instance:
         return self.tags.get(RUN_TAG, "")
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """An instance snapshot as Lightsail reports it; `size_gb` is its source's disk."""
+
+    name: str
+    state: str  # pending, error, available
+    progress: str
+    from_instance: str
+    size_gb: int
+    created_at: datetime
+
+
 def instances() -> Fact[list[Instance]]:
     """All instances of the account's region."""
     question = AwsQuestion("lightsail", "get_instances", paginate=True)
@@ -54,6 +66,42 @@ def host_keys(name: str) -> Fact[tuple[str, ...]]:
         absent=("NotFoundException",),
     )
     return Fact(f"lightsail.host_keys.{name}", question, _read_host_keys)
+
+
+def snapshots() -> Fact[list[Snapshot]]:
+    """All instance snapshots of the account's region."""
+    question = AwsQuestion("lightsail", "get_instance_snapshots", paginate=True)
+    return Fact("lightsail.snapshots", question, _read_snapshots)
+
+
+def bundle_disks() -> Fact[dict[str, int]]:
+    """Disk sizes in GB by bundle id."""
+    question = AwsQuestion("lightsail", "get_bundles", paginate=True)
+    return Fact("lightsail.bundles", question, _read_bundle_disks)
+
+
+def _read_snapshots(answer: Any) -> list[Snapshot]:
+    try:
+        return [
+            Snapshot(
+                name=item["name"],
+                state=item["state"],
+                progress=item.get("progress", ""),
+                from_instance=item.get("fromInstanceName", ""),
+                size_gb=int(item["sizeInGb"]),
+                created_at=item["createdAt"],
+            )
+            for item in _get(answer, "instanceSnapshots")
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableAnswer("not a Lightsail instance snapshot", error) from None
+
+
+def _read_bundle_disks(answer: Any) -> dict[str, int]:
+    try:
+        return {b["bundleId"]: int(b["diskSizeInGb"]) for b in _get(answer, "bundles")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableAnswer("not a Lightsail bundle", error) from None
 
 
 def _read_instances(answer: Any) -> list[Instance]:

@@ -10,33 +10,25 @@ from typing import Any
 import pytest
 
 from chronos_ops import runner
-from chronos_ops.connectors.aws import Aws
-from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill.guards import machine_id, require_no_cluster, require_own_host
 from chronos_ops.drill.hosts import new_host
 from chronos_ops.drill.integrity import check_amcheck, judge_sequences, read_all
 from chronos_ops.drill.pitr import prove_pitr
 from chronos_ops.drill.reader import make_reader
 from chronos_ops.evidence.folder import outputs_dir
-from chronos_ops.evidence.journal import FileJournal
-from chronos_ops.evidence.redact import Redactor
-from chronos_ops.execution.apply import apply
 from chronos_ops.execution.context import Context
-from chronos_ops.execution.declared_host import declared_host
-from chronos_ops.execution.provision import Provisioned, list_drill_instances
+from chronos_ops.execution.provision import Provisioned
 from chronos_ops.execution.rollback import pending_resources, rollback
 from chronos_ops.facts import lightsail
 from chronos_ops.facts.postgres import CLUSTERS, IDENTITY
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import Refused, UsageError
 from chronos_ops.model.finding import Status
-from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.result import Result, Verdict
 from chronos_ops.model.settings import load_settings
-from chronos_ops.plans import bucket
+from tests.lab.drilling import RUNBOOK, drill_context, left_of
 
 pytestmark = pytest.mark.lab
-RUNBOOK = "disaster_recovery"
 PHASES = ["detect", "provision", "restore", "recovery", "promote", "first_write", "verify"]
 by_hand = pytest.mark.skipif(
     "CHRONOS_LONG_TESTS" not in os.environ, reason="minutes long: CHRONOS_LONG_TESTS=1 runs it"
@@ -47,22 +39,7 @@ Shell = Callable[..., Any]
 @pytest.fixture
 def context(lab: LabStatus, tmp_path: Path) -> Iterator[Context]:
     """What a running drill holds; its bucket is there."""
-    settings = load_settings(lab.name)
-    folder = tmp_path / "20261122T214503Z-drill-1f00ba"
-    folder.mkdir()
-    journal = FileJournal(folder, Redactor())
-    aws = Aws(settings.aws, journal)
-    parameters = parse_parameters(RUNBOOK, {"target": lab.name})
-    written = {
-        "settings": settings.model_dump(mode="json"),
-        "parameters": parameters.model_dump(mode="json"),
-    }
-    (folder / "parameters.json").write_text(json.dumps(written))
-    found = Context(
-        folder.name, folder, settings, parameters, journal, aws, Ssh(declared_host(settings, aws))
-    )
-    values = {name: found.ask(fact) for name, fact in bucket.facts(settings).items()}
-    apply(bucket.plan(settings, values), found)
+    found = drill_context(load_settings(lab.name), tmp_path)
     yield found
     found.close()
 
@@ -80,28 +57,6 @@ def drilled(context: Context) -> Callable[..., Result]:
 
 def evidence(result: Result) -> Path:
     return outputs_dir() / result.target / result.run_id
-
-
-def left_of(context: Context, run_id: str) -> dict[str, Any]:
-    """What a run has left in the account."""
-    aws = context.aws
-    versions = aws.call(
-        "s3",
-        "list_object_versions",
-        Bucket=context.settings.backup.bucket,
-        Prefix=f"drills/{run_id}/",
-    )
-    users = aws.call("iam", "list_users")["Users"]
-    parameters = aws.call("ssm", "describe_parameters")["Parameters"]
-    keys = aws.call("lightsail", "get_key_pairs")["keyPairs"]
-    left = {
-        "instances": [i.name for i in list_drill_instances(aws) if i.run_id == run_id],
-        "objects": [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])],
-        "users": [u["UserName"] for u in users if run_id in u["UserName"]],
-        "secrets": [p["Name"] for p in parameters if run_id in p["Name"]],
-        "key pairs": [k["name"] for k in keys if run_id in k["name"]],
-    }
-    return {name: found for name, found in left.items() if found}
 
 
 def test_a_lost_instance_costs_commits_and_a_missed_objective_deviates(
