@@ -27,6 +27,7 @@ class PgAddress:
     sslmode: str = "require"
     sslrootcert: str = ""
     connect_timeout: int = 5  # seconds
+    hostaddr: str = ""  # where it is, if `host` is only the name to be verified
 
 
 def connect(
@@ -34,6 +35,8 @@ def connect(
 ) -> "psycopg.Connection[dict[str, Any]]":
     """A raw connection (rows as dictionaries). Raises TransportError with the server's words."""
     options: dict[str, Any] = {"sslrootcert": address.sslrootcert} if address.sslrootcert else {}
+    if address.hostaddr:
+        options["hostaddr"] = address.hostaddr
     if password is not None:
         options["password"] = password.reveal()
     try:

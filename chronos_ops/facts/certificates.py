@@ -51,7 +51,7 @@ def described(certificate: x509.Certificate) -> Certificate:
     serial = f"{certificate.serial_number:X}"
     return Certificate(
         serial=serial if len(serial) % 2 == 0 else f"0{serial}",
-        subject=_common_name(certificate.subject),
+        subject=_common_name(certificate.subject) or ", ".join(_dns_names(certificate)[:1]),
         issuer=_common_name(certificate.issuer),
         names=_dns_names(certificate),
         not_before=certificate.not_valid_before_utc,
@@ -93,7 +93,7 @@ def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     value = extension.value
-    assert isinstance(value, x509.SubjectAlternativeName)  # noqa: S101 - by its OID
+    assert isinstance(value, x509.SubjectAlternativeName)
     return tuple(value.get_values_for_type(x509.DNSName))
 
 
