@@ -1,5 +1,6 @@
 """The stages of the hardening runbook, in the order in which they are applied."""
 
+from chronos_ops.plans.access import DATABASE_ACCESS
 from chronos_ops.plans.certificate import CERTIFICATE
 from chronos_ops.plans.hardening_packages import PACKAGE_LISTS, PACKAGES
 from chronos_ops.plans.postgres_hba import POSTGRES_HBA
@@ -13,12 +14,14 @@ STAGES = (
     PACKAGES,
     SSH,
     CERTIFICATE,
+    DATABASE_ACCESS,  # the operators' role: the proofs from outside come as it
     POSTGRES_TLS,
     POSTGRES_HBA,
 )
 
 __all__ = [
     "CERTIFICATE",
+    "DATABASE_ACCESS",
     "PACKAGES",
     "PACKAGE_LISTS",
     "POSTGRES_HBA",
