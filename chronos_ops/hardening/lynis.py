@@ -13,25 +13,29 @@ from chronos_ops.model.errors import ChronosError, UnreadableAnswer
 
 UNIT = "chronos-lynis"
 FOLDER = "/run/chronos-lynis"
-REPORT = f"{FOLDER}/report.dat"
 SECONDS = 300.0
 
 # The profile's own "quick"; the version check would ask the internet, and is no finding of ours.
 _START = r"""
 set -eu
 systemctl stop "$2" 2>/dev/null || true
-rm -rf "$1"; mkdir -m 0700 "$1"; cd "$1"
+rm -rf "$1" /run/lynis.pid; mkdir -m 0700 "$1"; cd "$1"
 chown _apt "$1" 2>/dev/null || true
 apt-get -q -o DPkg::Lock::Timeout=300 download lynis >/dev/null
 chown root "$1"
 dpkg-deb -x lynis_*.deb tree
+cp -r tree/etc/lynis/plugins tree/usr/share/lynis/
 systemd-run --quiet --collect --unit="$2" --working-directory="$1/tree/usr/share/lynis" \
-    --property=StandardOutput=null --property=StandardError=null \
+    --property=StandardOutput="append:$1/said" --property=StandardError="append:$1/said" \
     "$1/tree/usr/sbin/lynis" audit system --quick --quiet --no-colors \
     --profile "$1/tree/etc/lynis/default.prf" \
     --logfile "$1/lynis.log" --report-file "$1/report.dat"
 """
-_ENDED = 'systemctl is-active --quiet "$1" && exit 3; cat "$2"'
+_ENDED = """
+if systemctl is-active --quiet "$1"; then exit 3; fi
+grep -q '^finish=true' "$2/report.dat" || { tail -n 20 "$2/said" >&2; exit 4; }
+cat "$2/report.dat"
+"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,10 @@ def _named(text: str, kind: str) -> tuple[str, ...]:
 
 
 def start(context: Context) -> None:
-    """Let it run on the host; `finish` waits for it. Raises CommandFailed (no such package)."""
+    """Let it run on the host; `finish` waits for it. Raises CommandFailed (no such package).
+
+    What an earlier run that was killed has left there goes first.
+    """
     context.ssh.run(["sh", "-c", _START, "lynis", FOLDER, UNIT], sudo=True)
 
 
@@ -87,12 +94,12 @@ def finish(context: Context, log: str) -> Report:
 
 def _wait(context: Context) -> str:
     deadline = time.monotonic() + SECONDS
-    ask = ["sh", "-c", _ENDED, "lynis", UNIT, REPORT]
+    ask = ["sh", "-c", _ENDED, "lynis", UNIT, FOLDER]
     while time.monotonic() < deadline:
-        answer = context.ssh.run(ask, sudo=True, accept=(0, 1, 3))
+        answer = context.ssh.run(ask, sudo=True, accept=(0, 3, 4))
         if answer.exit_code == 0:
             return answer.stdout
-        if answer.exit_code == 1:
-            raise ChronosError("lynis left no report", answer.stderr.strip())
+        if answer.exit_code == 4:
+            raise ChronosError("lynis broke off", answer.stderr.strip())
         time.sleep(1.0)
     raise ChronosError(f"lynis did not end in {SECONDS:.0f} s")

@@ -27,6 +27,10 @@ class Scan:
     def having(self, *states: str) -> list[int]:
         return sorted(port for port, state in self.states.items() if state in states)
 
+    def state_of(self, port: int) -> str:
+        """A port that is not named is in one of the states of the rest."""
+        return self.states.get(port) or " or ".join(sorted(self.rest)) or "not scanned"
+
     def count(self, state: str) -> int:
         return self.rest.get(state, 0) + sum(s == state for s in self.states.values())
 

@@ -34,7 +34,7 @@ def port_findings(settings: Settings, family: str, scan: nmap.Scan) -> list[Find
             f"outside.{family}.declared-ports",
             f"From outside the declared ports are open ({family})",
             passed=not shut,
-            observed="; ".join(f"{p} {scan.states.get(p, 'filtered')}" for p in sorted(may)),
+            observed="; ".join(f"{p} {scan.state_of(p)}" for p in sorted(may)),
             expected=f"{' and '.join(map(str, sorted(must)))} open, {HTTPS} open or closed",
             hint="is your network in hardening.firewall's and postgres.operator_networks, does "
             "the service listen on all addresses, and do both firewalls agree?",

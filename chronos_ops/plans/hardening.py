@@ -2,6 +2,7 @@
 
 from chronos_ops.plans.access import DATABASE_ACCESS
 from chronos_ops.plans.certificate import CERTIFICATE
+from chronos_ops.plans.fail2ban import FAIL2BAN
 from chronos_ops.plans.hardening_packages import PACKAGE_LISTS, PACKAGES
 from chronos_ops.plans.postgres_hba import POSTGRES_HBA
 from chronos_ops.plans.postgres_tls import POSTGRES_TLS
@@ -13,6 +14,7 @@ STAGES = (
     PACKAGE_LISTS,
     PACKAGES,
     SSH,
+    FAIL2BAN,
     CERTIFICATE,
     DATABASE_ACCESS,  # the operators' role: the proofs from outside come as it
     POSTGRES_TLS,
@@ -21,6 +23,7 @@ STAGES = (
 
 __all__ = [
     "CERTIFICATE",
+    "FAIL2BAN",
     "DATABASE_ACCESS",
     "PACKAGES",
     "PACKAGE_LISTS",

@@ -27,6 +27,7 @@ NEEDED: dict[str, str] = {
     "libpam-tmpdir": "a temporary folder of its own for each session (H7)",
     "libpam-pwquality": "no weak passwords where a console asks for one (H7)",
 }
+LYNIS = "lynis"
 PGAUDIT = "postgresql-{major}-pgaudit"
 
 
@@ -38,7 +39,8 @@ def wanted(cluster: Cluster) -> dict[str, str]:
 def plan_lists(_: Settings, values: dict[str, Any]) -> Plan:
     """Fetch the package lists where there are none yet: a fresh image has none."""
     name = "hardening-package-lists"
-    if any(values["candidates"].values()):
+    missing = [p for p in (*NEEDED, LYNIS) if p not in values["installed"]]
+    if any(values["candidates"].get(package) for package in missing):
         return Plan(name=name, noop_reason="apt knows its packages")
     change = Change(
         id="hardening.package-lists",
@@ -83,8 +85,8 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     candidates: dict[str, str | None] = values["candidates"]
     reasons = wanted(cluster)
     missing = [package for package in reasons if package not in values["installed"]]
-    if any(candidates.values()):  # else the lists are empty: known after `apt-get update`
-        pgaudit = PGAUDIT.format(major=cluster.version)
+    pgaudit = PGAUDIT.format(major=cluster.version)
+    if missing == [pgaudit] or any(candidates.get(p) for p in missing):  # else: lists first
         missing = [p for p in missing if p != pgaudit or candidates.get(p)]
         gone = [package for package in missing if not candidates.get(package)]
         if gone:
@@ -121,7 +123,10 @@ def _install(
 
 PACKAGE_LISTS = Stage(
     "hardening-package-lists",
-    lambda settings: {"candidates": packages.candidates(*NEEDED)},
+    lambda _: {
+        "installed": packages.INSTALLED,
+        "candidates": packages.candidates(*NEEDED, LYNIS),
+    },
     plan_lists,
 )
 PACKAGES = Stage("hardening-packages", facts, plan)
