@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Literal, get_args
 
 from chronos_ops.model.errors import UsageError
 
@@ -22,7 +20,9 @@ Comparison = Literal[
     "LessThanOrEqualToThreshold",
 ]
 Missing = Literal["missing", "ignore", "breaching", "notBreaching"]
-_EXTRA_PERIODS = 2  # "a higher number of data points": the guide's examples show two more
+_HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
+_MOST_DIMENSIONS = 30
+EXTRA_PERIODS = 2  # "a higher number of data points": the guide's examples show two more
 
 
 class State(StrEnum):
@@ -33,38 +33,49 @@ class State(StrEnum):
     INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
 
 
-class Alarm(BaseModel):
+@dataclass(frozen=True)
+class Alarm:
     """One metric alarm. `dimensions` must equal the metric's exactly: a subset is another metric.
 
-    Raises pydantic's ValidationError for what PutMetricAlarm refuses.
+    A plain dataclass: the lab's emulator evaluates with it, in an environment without pydantic.
+    Raises UsageError for what PutMetricAlarm refuses.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     namespace: str
     metric: str
-    dimensions: dict[str, str] = Field(default_factory=dict, max_length=30)
+    dimensions: Mapping[str, str]
     statistic: Statistic
     period_seconds: int
-    evaluation_periods: int = Field(ge=1)
-    datapoints_to_alarm: int = Field(ge=1)
+    evaluation_periods: int
+    datapoints_to_alarm: int
     threshold: float
     comparison: Comparison
     treat_missing_data: Missing = "missing"
 
-    @model_validator(mode="after")
-    def _as_put_metric_alarm_wants_it(self) -> Self:
-        period = self.period_seconds
+    def __post_init__(self) -> None:
+        for value, known in (
+            (self.statistic, Statistic),
+            (self.comparison, Comparison),
+            (self.treat_missing_data, Missing),
+        ):
+            if value not in get_args(known):
+                hint = f"one of {', '.join(get_args(known))}"
+                raise UsageError(f"alarm {self.name}: unknown word", repr(value), hint=hint)
+        if wrong := self._refused():
+            raise UsageError(f"alarm {self.name} is not valid", wrong)
+
+    def _refused(self) -> str:
+        period, periods = self.period_seconds, self.evaluation_periods
         if period not in (10, 20, 30) and (period < 60 or period % 60):
-            raise ValueError("period_seconds must be 10, 20, 30 or a multiple of 60")
-        if self.datapoints_to_alarm > self.evaluation_periods:
-            raise ValueError("datapoints_to_alarm is more than evaluation_periods")
-        day, week = 86_400, 604_800
-        span = period * self.evaluation_periods
-        if span > (week if period >= 3600 else day):
-            raise ValueError("period times evaluation_periods is longer than CloudWatch looks back")
-        return self
+            return f"period {period} s: must be 10, 20, 30 or a multiple of 60"
+        if not 1 <= self.datapoints_to_alarm <= periods:
+            return f"{self.datapoints_to_alarm} datapoints to alarm of {periods} periods"
+        if period * periods > (_WEEK if period >= _HOUR else _DAY):
+            return f"{periods} periods of {period} s: longer than CloudWatch looks back"
+        if len(self.dimensions) > _MOST_DIMENSIONS:
+            return f"{len(self.dimensions)} dimensions: at most {_MOST_DIMENSIONS}"
+        return ""
 
     def breaches(self, value: float) -> bool:
         match self.comparison:
@@ -94,10 +105,10 @@ def datapoints(alarm: Alarm, samples: Sequence[Sample], now: float) -> list[floa
     """
     width = alarm.period_seconds
     newest = int(now // width)
-    count = alarm.evaluation_periods + _EXTRA_PERIODS
+    count = alarm.evaluation_periods + EXTRA_PERIODS
     buckets: dict[int, list[float]] = {}
     for sample in samples:
-        if dict(sample.dimensions) == alarm.dimensions:
+        if dict(sample.dimensions) == dict(alarm.dimensions):
             buckets.setdefault(int(sample.at // width), []).append(sample.value)
     return [_aggregate(alarm.statistic, buckets.get(n)) for n in range(newest - count, newest)]
 

@@ -16,7 +16,7 @@ from typing import Any
 from ministack import app as ministack
 from ministack.core import persistence
 
-from chronos_ops.lab.emulator import accounts, gate, lightsail
+from chronos_ops.lab.emulator import accounts, alarms, gate, lightsail
 from chronos_ops.lab.emulator.hosts import Hosts
 from chronos_ops.lab.emulator.lightsail_core import Lightsail, LightsailError
 from chronos_ops.lab.emulator.lightsail_state import State
@@ -34,6 +34,7 @@ _SAVE_EVERY_SECONDS = 15.0
 _MAX_BODY = 1024 * 1024
 
 gate.close_backdoors()
+alarms.replace_evaluator()
 if not ministack.AUTH:
     raise RuntimeError("the lab's AWS must run with AUTH=true")
 _lab = Lightsail(
@@ -93,6 +94,7 @@ def _with_start_up(send: Send) -> Send:
         if message["type"] == "lifespan.startup.complete":
             await accounts.ensure_operator(_FOLDER, _ACCOUNT, _REGION, _PROFILE)
             _background.add(asyncio.create_task(_save_now_and_then()))
+            _background.add(asyncio.create_task(alarms.evaluate_for_ever(_ACCOUNT, _REGION)))
         if message["type"] == "lifespan.shutdown.complete":
             for task in _background:
                 task.cancel()
