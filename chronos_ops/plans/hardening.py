@@ -2,7 +2,7 @@
 
 from chronos_ops.plans.access import DATABASE_ACCESS
 from chronos_ops.plans.certificate import CERTIFICATE
-from chronos_ops.plans.fail2ban import FAIL2BAN
+from chronos_ops.plans.fail2ban import BANS
 from chronos_ops.plans.hardening_packages import PACKAGE_LISTS, PACKAGES
 from chronos_ops.plans.postgres_hba import POSTGRES_HBA
 from chronos_ops.plans.postgres_tls import POSTGRES_TLS
@@ -14,7 +14,7 @@ STAGES = (
     PACKAGE_LISTS,
     PACKAGES,
     SSH,
-    FAIL2BAN,
+    BANS,
     CERTIFICATE,
     DATABASE_ACCESS,  # the operators' role: the proofs from outside come as it
     POSTGRES_TLS,
@@ -22,8 +22,8 @@ STAGES = (
 )
 
 __all__ = [
+    "BANS",
     "CERTIFICATE",
-    "FAIL2BAN",
     "DATABASE_ACCESS",
     "PACKAGES",
     "PACKAGE_LISTS",
