@@ -125,7 +125,10 @@ CHALLENGE_PORT: Fact[ChallengePort] = Fact(
 
 
 def _read_failure(answer: ShellAnswer) -> str:
-    return answer.stdout.strip()
+    said = answer.stdout.strip()
+    if said and not re.match(r"\d{4}-\d\d-\d\dT[\d:]+Z ", said):
+        raise UnreadableAnswer("not the note of a failed hand-over", said[:120])
+    return said
 
 
 def hand_over_failure(state: str) -> Fact[str]:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from chronos_ops.model.question import Fact, Rows, SqlQuestion
+from chronos_ops.facts.reading import lines
+from chronos_ops.model.errors import UnreadableAnswer
+from chronos_ops.model.question import Fact, Rows, ShellAnswer, ShellQuestion, SqlQuestion
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,19 @@ def _read_visitors(rows: Rows) -> tuple[Visitor, ...]:
 VISITORS: Fact[tuple[Visitor, ...]] = Fact(
     "postgres_visitors", SqlQuestion(_VISITORS), _read_visitors
 )
+
+
+def _read_listeners(answer: ShellAnswer) -> tuple[str, ...]:
+    found = []
+    for line in lines(answer):
+        words = line.split()
+        if words[0] != "LISTEN" or len(words) < 5:
+            raise UnreadableAnswer("not a line of ss", line)
+        found.append(words[3].rpartition(":")[0])
+    return tuple(sorted(found))
+
+
+def listens(port: int) -> Fact[tuple[str, ...]]:
+    """The host's addresses on which a TCP port is listened to; empty: nobody listens."""
+    question = ShellQuestion(("ss", "-Hltn", f"sport = :{port}"))
+    return Fact("listening_addresses", question, _read_listeners)

@@ -6,11 +6,14 @@ from typing import Any
 from chronos_ops.facts import (
     addresses,
     backups,
+    certbot,
+    certificates,
     cron,
     iam,
     packages,
     pgbackrest,
     postgres,
+    postgres_access,
     postgres_files,
     s3,
     secret_store,
@@ -74,5 +77,16 @@ FACTS: dict[str, Callable[[Settings], Fact[Any]]] = {
     "iam_inline_policy": lambda s: iam.inline_policy(s.backup.host_iam_user, "chronos-backup"),
     "iam_attached_policies": lambda s: iam.attached_policies(s.backup.host_iam_user),
     "iam_groups": lambda s: iam.groups(s.backup.host_iam_user),
+    "certbot": lambda _: certbot.CERTBOT,
+    "certbot_renewal": lambda _: certbot.renewal("automatonicai.com"),
+    "challenge_port": lambda _: certbot.CHALLENGE_PORT,
+    "certificate_failure": lambda _: certbot.hand_over_failure("/var/lib/chronos-certificate"),
+    "certificate_file": lambda _: certificates.certificate_file(
+        "/etc/ssl/chronos/postgres/server.crt", "/etc/ssl/chronos/postgres/server.key"
+    ),
+    "listening_addresses": lambda s: postgres_access.listens(s.postgres.port),
+    "postgres_logins": lambda _: postgres_access.LOGINS,
+    "postgres_rules": lambda _: postgres_access.RULES,
+    "postgres_visitors": lambda _: postgres_access.VISITORS,
     "secrets": lambda s: secret_store.secrets(s.backup.cipher_secret, "/chronos/no-such"),
 }

@@ -5,12 +5,11 @@ from typing import Any
 
 from chronos_ops.connectors.postgres import PgAddress, Postgres
 from chronos_ops.execution.context import Context
-from chronos_ops.facts.postgres_access import LOGINS, RULES, Login, Rule
+from chronos_ops.facts.postgres_access import LOGINS, RULES, Login, Rule, listens
 from chronos_ops.hardening.certificate_trust import strange_authority, trusted_file, undeclared
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
-from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 from chronos_ops.model.secret import Secret
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.certificate import certificate_name
@@ -249,17 +248,6 @@ def judge_rules(rules: tuple[Rule, ...]) -> Finding:
 
 def _own(rule: Rule) -> bool:
     return rule.address in ("127.0.0.1", "::1", "samehost", "localhost")
-
-
-def listens(port: int) -> Fact[tuple[str, ...]]:
-    """Local addresses on which a TCP port is listened to."""
-
-    def read(answer: ShellAnswer) -> tuple[str, ...]:
-        found = [line.split()[3].rpartition(":")[0] for line in answer.stdout.splitlines() if line]
-        return tuple(sorted(found))
-
-    question = ShellQuestion(("ss", "-Hltn", f"sport = :{port}"))
-    return Fact("listening_addresses", question, read)
 
 
 def judge_listens(addresses: tuple[str, ...]) -> Finding:
