@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from chronos_ops.model.archive import Archive, SecretGate
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.hardening import Hardening
+from chronos_ops.model.monitoring import Monitoring
 from chronos_ops.model.timing import Objectives
 
 
@@ -131,6 +132,7 @@ class Settings(_Strict):
     backup: Backup
     drill: Drill = Drill()
     hardening: Hardening = Hardening()
+    monitoring: Monitoring = Monitoring()
     archive: Archive | None = None  # None: runs are not archived
     secret_gate: SecretGate = SecretGate()
     objectives: Objectives = Objectives(recovery_time_seconds=3600, recovery_point_seconds=900)

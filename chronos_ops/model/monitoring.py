@@ -1,0 +1,109 @@
+"""What a target declares about its monitoring (M): metrics, thresholds, who is told, the money."""
+
+import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from chronos_ops.model.metrics import BY_NAME, DEFAULT
+
+AWS_MANAGED_KEY = "alias/aws/sns"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Threshold(_Strict):
+    """When a metric's alarm fires: beyond `value` in `datapoints` of the last `periods`."""
+
+    value: float
+    periods: int = Field(1, ge=1)
+    datapoints: int | None = Field(None, ge=1)  # None: all of `periods`
+
+
+class Inbox(_Strict):
+    """Where the alarm's e-mail arrives, if it shall be read back: HTTP(S) JSON or IMAP."""
+
+    url: str  # "imaps://user@mail.example.com/INBOX" or "https://…/messages"
+    password_secret: str = ""
+    ca_file: str | None = None
+
+
+class Prices(_Strict):
+    """Dated list prices in USD, ca-central-1 (M6). Change them when AWS does."""
+
+    as_of: datetime.date = datetime.date(2026, 11, 1)
+    region: str = "ca-central-1"
+    s3_standard_gb_month: float = 0.025
+    s3_glacier_instant_gb_month: float = 0.005
+    s3_deep_archive_gb_month: float = 0.0018
+    s3_put_per_1000: float = 0.0055
+    s3_get_per_1000: float = 0.00044
+    s3_transition_instant_per_1000: float = 0.02
+    s3_transition_deep_per_1000: float = 0.055
+    metric_month: float = 0.30
+    alarm_month: float = 0.10
+    dashboard_month: float = 3.00
+    kms_key_month: float = 1.00
+    secret_month: float = 0.40
+    snapshot_gb_month: float = 0.05
+    free_metrics: int = 10
+    free_alarms: int = 10
+    free_dashboards: int = 3
+    bundle_month: dict[str, float] = {"small_3_0": 12.0, "nano_3_0": 5.0, "micro_3_0": 7.0}
+
+
+class Budget(_Strict):
+    """The user's figures, USD a month."""
+
+    name: str = "chronos-monthly"
+    limit_usd: float = Field(25, gt=0)
+    planned_usd: float = Field(14, gt=0)
+    notify_percent: tuple[float, ...] = (80, 100)
+
+
+class Monitoring(_Strict):
+    """`monitoring:` in the parameter file."""
+
+    namespace: str = Field("Chronos", pattern=r"^(?!AWS/)[A-Za-z0-9._/#:-]{1,255}$")
+    sender: Literal["publisher", "cloudwatch_agent"] = "publisher"  # of the host's vitals
+    publish_seconds: int = Field(60, ge=5)
+    period_seconds: int = 300
+    metrics: tuple[str, ...] = DEFAULT
+    thresholds: dict[str, Threshold] = {}  # beside the defaults: by metric
+    host_iam_user: str = "chronos-metrics-host"
+    host_key_secret: str = "/chronos/monitoring/host-access-key"  # with /id and /secret below it
+    host_endpoint_url: str | None = None  # as the host reaches CloudWatch; None: the real AWS
+    host_ca_file: str | None = None  # CA on the operator's machine, copied to the host
+    topic: str = "chronos-alarms"
+    topic_key: str | None = None  # a customer KMS key; None: not encrypted
+    email: str | None = None
+    inbox: Inbox | None = None  # None: the e-mail is not read back
+    queue: str = "chronos-alarms-read-back"  # the second channel: SQS
+    dashboard: str = "chronos"
+    budget: Budget = Budget()
+    prices: Prices = Prices()
+
+    @field_validator("period_seconds")
+    @classmethod
+    def _period(cls, value: int) -> int:
+        if value not in (10, 20, 30) and (value < 60 or value % 60):
+            raise ValueError("must be 10, 20, 30 or a multiple of 60")
+        return value
+
+    @field_validator("topic_key")
+    @classmethod
+    def _key(cls, value: str | None) -> str | None:
+        if value and value.endswith(AWS_MANAGED_KEY):
+            raise ValueError(f"CloudWatch cannot publish to a topic encrypted with {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        unknown = sorted({*self.metrics, *self.thresholds} - set(BY_NAME))
+        if unknown:
+            raise ValueError(f"no such metric: {', '.join(unknown)}; known: {', '.join(BY_NAME)}")
+        if self.publish_seconds > self.period_seconds:
+            raise ValueError("publish_seconds is longer than period_seconds: periods stay empty")
+        return self

@@ -1,0 +1,1 @@
+"""Monitoring proven: every alarm driven, its notification received back (M)."""
