@@ -66,7 +66,7 @@ class Budget(_Strict):
 class Monitoring(_Strict):
     """`monitoring:` in the parameter file."""
 
-    namespace: str = Field("Chronos", pattern=r"^(?!AWS/)[A-Za-z0-9._/#:-]{1,255}$")
+    namespace: str = Field("Chronos", pattern=r"^[A-Za-z0-9._/#:-]{1,255}$")
     sender: Literal["publisher", "cloudwatch_agent"] = "publisher"  # of the host's vitals
     publish_seconds: int = Field(60, ge=5)
     period_seconds: int = 300
@@ -84,6 +84,13 @@ class Monitoring(_Strict):
     dashboard: str = "chronos"
     budget: Budget = Budget()
     prices: Prices = Prices()
+
+    @field_validator("namespace")
+    @classmethod
+    def _own_namespace(cls, value: str) -> str:
+        if value.startswith("AWS/"):
+            raise ValueError("names that begin with AWS/ are Amazon's own")
+        return value
 
     @field_validator("period_seconds")
     @classmethod
