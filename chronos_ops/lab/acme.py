@@ -66,6 +66,11 @@ class LabAcme:
         """The root of what the directory issues."""
         return self.folder / "root.pem"
 
+    @property
+    def dns_hook(self) -> Path:
+        """A hook for dns-01, as an operator would write one for a name service with an API."""
+        return self.folder / "dns-hook"
+
     def settings(self) -> dict[str, object]:
         """The `hardening.certificate` section of a parameter file (model/hardening.py)."""
         return {
@@ -167,6 +172,16 @@ def directory_command(
     return argv, {**_ENV, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
 
 
+_DNS_HOOK = """#!/bin/sh
+# HOOK auth|cleanup [NAME]: set or clear the TXT record of a challenge (lab: challtestsrv).
+set -eu
+name=${{2:-_acme-challenge.$CERTBOT_DOMAIN}}.
+case "$1" in auth) deed=set-txt ;; *) deed=clear-txt ;; esac
+body=$(printf '{{"host": "%s", "value": "%s"}}' "$name" "$CERTBOT_VALIDATION")
+exec curl -fsS -X POST -d "$body" {names_url}/$deed
+"""
+
+
 def names_command(acme: LabAcme, state: Path, address: str) -> tuple[list[str], dict[str, str]]:
     """Argv and environment of the resolver: each name is at `address` unless told otherwise."""
     argv = [str(_programs(state) / "pebble-challtestsrv")]
@@ -174,6 +189,7 @@ def names_command(acme: LabAcme, state: Path, address: str) -> tuple[list[str], 
     for challenge in ("http01", "https01", "tlsalpn01", "doh"):
         argv += [f"-{challenge}", ""]
     argv += ["-dns01", acme.dns_server, "-management", f"{acme.gateway}:{_NAMES_HTTP}"]
+    acme.dns_hook.write_text(_DNS_HOOK.format(names_url=acme.names_url), encoding="ascii")
     return argv, _ENV
 
 

@@ -53,7 +53,9 @@ class Certificate(_Strict):
     directory_ca_file: str | None = None  # CA of the directory's own HTTPS; None: the system's
     trusted_ca_file: str | None = None  # CA that clients trust for what is served; None: system's
     challenge: Literal["http-01", "dns-01"] = "http-01"
-    dns_hook: str | None = None  # dns-01: an executable on this machine, copied to the host
+    # dns-01: an executable on this machine, copied to the host and called `HOOK auth|cleanup` with
+    # certbot's CERTBOT_DOMAIN and CERTBOT_VALIDATION. It is shown: it must hold no secret itself.
+    dns_hook: str | None = None
     dns_server: str | None = None  # ADDRESS[:PORT] asked before a challenge; None: the system's
     dns_delegation: str | None = None  # dns-01: what each _acme-challenge.NAME is a CNAME of
     # How a renewal is proven while none is due: by Let's Encrypt's own staging, or by a real one.
