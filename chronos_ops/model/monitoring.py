@@ -99,13 +99,6 @@ class Monitoring(_Strict):
             raise ValueError("must be 10, 20, 30 or a multiple of 60")
         return value
 
-    @field_validator("namespace")
-    @classmethod
-    def _own_namespace(cls, value: str) -> str:
-        if value.startswith("AWS/"):
-            raise ValueError("AWS/ is for the services' own metrics")
-        return value
-
     @field_validator("topic_key")
     @classmethod
     def _key(cls, value: str | None) -> str | None:
