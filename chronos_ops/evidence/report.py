@@ -274,6 +274,7 @@ _STATES: tuple[tuple[str, str, str, str], ...] = (
     ("fail", RED, "////", "failed"),
     ("error", ORANGE, "xxxx", "broke"),
     ("unknown", ORANGE, "....", "unknown"),
+    ("accepted", GREEN, "....", "accepted, with a date"),
     ("pass", BLUE, "", "passed"),
     ("not_applicable", PALE, "", "does not apply"),
 )

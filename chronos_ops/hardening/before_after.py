@@ -5,7 +5,6 @@ from typing import Any
 
 from chronos_ops.evidence.steps import read_steps
 from chronos_ops.execution.context import Context
-from chronos_ops.model.finding import Status
 from chronos_ops.model.outcome import Outcome
 
 NONE = "not looked"
@@ -42,14 +41,15 @@ def audit_counts(areas: Any) -> str:
     if not areas:
         return NONE
     words = {
-        Status.FAIL: "failed",
-        Status.ERROR: "broke",
-        Status.UNKNOWN: "unknown",
-        Status.PASS: "passed",
-        Status.NOT_APPLICABLE: "do not apply",
+        "fail": "failed",
+        "error": "broke",
+        "unknown": "unknown",
+        "accepted": "accepted",
+        "pass": "passed",
+        "not_applicable": "do not apply",
     }
-    totals = {s: sum(int(counts.get(s.value, 0)) for counts in areas.values()) for s in words}
-    return ", ".join(f"{n} {words[s]}" for s, n in totals.items() if n or s is Status.FAIL)
+    totals = {s: sum(int(counts.get(s, 0)) for counts in areas.values()) for s in words}
+    return ", ".join(f"{n} {words[s]}" for s, n in totals.items() if n or s == "fail")
 
 
 def before_after(context: Context) -> Outcome:

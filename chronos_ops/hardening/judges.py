@@ -64,7 +64,7 @@ def judges(context: Context) -> Outcome:
     }
     context.say("asking the judges …")
     seen = together(looks)
-    findings = [_judged(name, value) for name, value in seen.items()]
+    findings = [judged(name, value) for name, value in seen.items()]
     good = all(finding.good for finding in findings)
     return Outcome(
         summary="Three judges that are not ours agree."
@@ -76,7 +76,8 @@ def judges(context: Context) -> Outcome:
     )
 
 
-def _judged(name: str, value: Any) -> Finding:
+def judged(name: str, value: Any) -> Finding:
+    """A judge's answer, or why there is none, as a finding."""
     identifier, title = f"judge.{name}", TITLES[name]
     match value:
         case ssh_audit.SshAudit():

@@ -4,6 +4,7 @@ A proof looks from outside, by tools that are not ours; a new one is a function 
 gives an Outcome with findings, and a line here.
 """
 
+from chronos_ops.hardening.audit import audit_after, audit_before
 from chronos_ops.hardening.before_after import before_after
 from chronos_ops.hardening.config_files import config_files
 from chronos_ops.hardening.dns_checks import certificate_checks
@@ -15,6 +16,8 @@ from chronos_ops.hardening.served import served_certificate
 from chronos_ops.hardening.still_working import still_working
 
 __all__ = [
+    "audit_after",
+    "audit_before",
     "before_after",
     "certificate_checks",
     "config_files",

@@ -15,7 +15,7 @@ from chronos_ops.model.result import Result
 from chronos_ops.model.timing import Achieved, Objectives, Phase
 
 Draw = Callable[[Result], str]
-CHARTS: list[Draw] = [report.waterfall, report.commits, report.restore_points]
+CHARTS: list[Draw] = [report.waterfall, report.commits, report.restore_points, report.controls]
 
 
 def drilled(objective: float = 3600.0, lost: int = 7, **changes: Any) -> Result:
@@ -46,6 +46,8 @@ def drilled(objective: float = 3600.0, lost: int = 7, **changes: Any) -> Result:
                 {"repository": "repo1", "type": "diff", "stopped": "2026-11-22T03:00:00.5Z"},
                 {"repository": "repo2", "type": "full", "stopped": "2026-11-22T04:00:00Z"},
             ],
+            "audit_before": {"ssh": {"fail": 4, "pass": 3}, "kernel": {"error": 1}},
+            "audit_after": {"ssh": {"pass": 6, "accepted": 1}, "kernel": {"not_applicable": 1}},
         },
     }
     return Result(**{**values, **changes})
@@ -127,6 +129,21 @@ def test_the_commits_chart_counts_what_was_lost(achieved: Achieved, title: str) 
 def test_restore_points_are_counted_by_repository() -> None:
     said = words(report.restore_points(drilled()))
     assert "3 backups in 2 repositories, back to 2026-11-22 02:00 UTC" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "title"),
+    [
+        ({"ssh": {"fail": 4}}, {"ssh": {"pass": 4}}, "not passed: 4 before, 0 after (of 4)"),
+        ({"ssh": {"pass": 4}}, {"ssh": {"unknown": 4}}, "not passed: 0 before, 4 after (of 4)"),
+        ({}, {"ssh": {"error": 1, "accepted": 2}}, "not passed: 1 (of 3)"),
+    ],
+)
+def test_controls_that_broke_or_are_unknown_did_not_pass(
+    before: dict[str, Any], after: dict[str, Any], title: str
+) -> None:
+    measures = {"audit_before": before, "audit_after": after}
+    assert title in words(report.controls(drilled(measures=measures)))
 
 
 @pytest.mark.parametrize("draw", CHARTS)
