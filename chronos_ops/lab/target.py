@@ -71,7 +71,7 @@ def write_parameters(
         },
         "postgres": {
             "extensions": ["pg_stat_statements", "pg_trgm", "vector"],
-            "operator_networks": [str(ipaddress.ip_network(subnet))],
+            "operator_networks": [f"{ipaddress.ip_network(subnet)[1]}/32"],  # this machine alone
         },
         "backup": {
             "bucket": "project-chronos-backups",
@@ -82,8 +82,10 @@ def write_parameters(
         },
         "drill": {"bundle_id": "small_3_0", "blueprint_id": "debian_13", "user": USER},
     }
+    # The rest of the subnet stands for applications: they reach the database, and may be banned.
+    data["hardening"] = {"firewall": {"database_networks": [str(ipaddress.ip_network(subnet))]}}
     if acme is not None:
-        data["hardening"] = {"certificate": acme.settings()}
+        data["hardening"]["certificate"] = acme.settings()
     parse_settings(data, f"parameters/{places.lab}.yaml")
     text = _HEAD.format(lab=places.lab) + yaml.safe_dump(data, sort_keys=False)
     path = parameters_file(places)

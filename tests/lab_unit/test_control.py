@@ -93,7 +93,8 @@ def test_the_parameter_file_is_a_valid_target_for_its_owner_alone(
     settings = load_settings("try", tmp_path / "parameters")
     assert settings.disposable
     assert settings.host.address == "10.9.8.10"
-    assert settings.postgres.operator_networks == ("10.9.8.0/24",)
+    assert settings.postgres.operator_networks == ("10.9.8.1/32",)
+    assert settings.hardening.firewall.database_networks == ("10.9.8.0/24",)
     assert settings.backup.host_s3_uri_style == "path"
     assert settings.aws.endpoint_url == "https://10.9.8.1:4566"
     assert settings.drill.blueprint_id == "debian_13"

@@ -1,0 +1,262 @@
+"""Bans proven from outside: a stranger is dropped on the wire, an operator never (H2)."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.execution.context import Context
+from chronos_ops.execution.hosts import host_name, make_host, remove_host
+from chronos_ops.execution.provision import Provisioned
+from chronos_ops.facts.fail2ban import FAIL2BAN, Fail2ban
+from chronos_ops.hardening.guesses import Guessed, guess_postgres, guess_ssh, wait_open
+from chronos_ops.hardening.jails import judge_jails
+from chronos_ops.model.errors import ChronosError
+from chronos_ops.model.finding import Finding, Status, judge
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.plan import RunCommand
+from chronos_ops.plans.fail2ban import JAILS, is_spared, spared_networks
+
+ROLE = "stranger"
+SHORT_SECONDS = 20  # the bans of the proof; long enough to be looked at, short enough to be awaited
+_GUESS_SECONDS = 90.0
+_NAMES = {"sshd": "SSH", "postgresql": "PostgreSQL"}
+
+
+def ban_proof(context: Context) -> Outcome:
+    """Let a scratch host of this run guess until it is dropped, and see the timed unban.
+
+    With `ban_proof: false` only the jails themselves are judged. What the scratch host needs is
+    journalled first and taken away again, whatever happens.
+    """
+    findings = judge_jails(context)
+    if not getattr(context.parameters, "ban_proof", True):
+        findings.append(_skipped("`ban_proof: false` in the parameters"))
+        return Outcome(summary="The jails were judged; no ban was made.", findings=findings)
+    before = context.ask(FAIL2BAN)
+    missing = [name for name in JAILS if name not in before.jails]
+    if missing:
+        findings.append(_not_proven(f"no jail {', '.join(missing)}"))
+        return Outcome(summary="**No ban can be proven.**", findings=findings)
+    table: list[dict[str, object]] = []
+    made: list[Provisioned] = []
+    try:
+        made.append(_stranger(context))
+        with _short_bans(context, before):
+            proof, table = _prove(context, made[0])
+            findings += proof
+    finally:
+        for host in made:
+            _let_go(context, host.address)
+        context.say("removing the scratch host …")
+        remove_host(context, ROLE)
+    findings.append(_nothing_left(context, before, made[0].address))
+    good = all(finding.good for finding in findings)
+    return Outcome(
+        summary=f"A stranger ({made[0].address}) was dropped on the wire and let in again after "
+        f"{SHORT_SECONDS} s; the operator was never hindered."
+        if good
+        else "**Bans are not proven.**",
+        table=table,
+        findings=findings,
+        measures={"bans": table},
+    )
+
+
+def _stranger(context: Context) -> Provisioned:
+    """A bare scratch host, whatever drills are made from."""
+    drill = context.settings.drill.model_copy(update={"from_snapshot": None})
+    return make_host(context, ROLE, context.settings.model_copy(update={"drill": drill}))
+
+
+@contextlib.contextmanager
+def _short_bans(context: Context, before: Fail2ban) -> Iterator[None]:
+    """Bans of SHORT_SECONDS for as long as this lasts; journalled, put back in any case."""
+    resource = f"fail2ban:bantime/{host_name(context, ROLE)}"
+    put_back = tuple(_set_ban(name, before.jails[name].ban_seconds) for name in JAILS)
+    context.journal.resource(resource, put_back)
+    try:
+        for name in JAILS:
+            context.ssh.run(_set_ban(name, SHORT_SECONDS).argv, sudo=True)
+        yield
+    finally:
+        for deed in put_back:
+            context.ssh.run(deed.argv, sudo=True)
+        context.journal.removed(resource)
+
+
+def _set_ban(jail: str, seconds: int) -> RunCommand:
+    return RunCommand(argv=("fail2ban-client", "set", jail, "bantime", str(seconds)))
+
+
+def _let_go(context: Context, address: str) -> None:
+    """No ban of the scratch host outlasts the proof: its address will be somebody else's."""
+    for name in JAILS:
+        argv = ("fail2ban-client", "set", name, "unbanip", address)
+        context.ssh.run(argv, sudo=True, accept=(0, 255))
+
+
+def _prove(context: Context, host: Provisioned) -> tuple[list[Finding], list[dict[str, object]]]:
+    settings = context.settings
+    spared = spared_networks(settings)
+    if is_spared(host.address, spared):
+        return [_not_proven(f"{host.address} lies in the operators' networks: never banned")], []
+    target, scratch = settings.host.address, context.host(host.ssh_address())
+    findings: list[Finding] = []
+    table: list[dict[str, object]] = []
+    for jail in JAILS:
+        context.say(f"{host.name} guesses at {_NAMES[jail]} until it is dropped …")
+        port = settings.host.port if jail == "sshd" else settings.postgres.port
+        guess = guess_ssh if jail == "sshd" else guess_postgres
+        guessed = guess(scratch, target, port, _GUESS_SECONDS)
+        seen = context.ask(FAIL2BAN)
+        in_at = time.monotonic()
+        filtered = _nmap(scratch, target, port) if guessed.shut_out else ""
+        findings += judge_ban(jail, host.address, guessed, seen, filtered)
+        row: dict[str, object] = {
+            "jail": jail,
+            "guesses": guessed.guesses,
+            "port before": guessed.before,
+            "port after": guessed.after + (f" (nmap: {filtered})" if filtered else ""),
+            "seconds to the ban": round(guessed.seconds, 1),
+        }
+        if guessed.shut_out:
+            findings += _operator_in(context, jail)
+            context.say("waiting for the timed unban …")
+            again = wait_open(scratch, target, port, SHORT_SECONDS * 3.0)
+            row["seconds banned"] = round(time.monotonic() - in_at, 1)
+            findings.append(_unbanned(jail, again, float(time.monotonic() - in_at)))
+        table.append(row)
+    return findings, table
+
+
+def _nmap(scratch: Ssh, host: str, port: int) -> str:
+    """What nmap says on the scratch host, where it is installed: `filtered`."""
+    script = 'command -v nmap >/dev/null || exit 0; nmap -n -Pn -oG - -p "$2" "$1"'
+    said = scratch.run(["sh", "-c", script, "nmap", host, str(port)], accept=range(256)).stdout
+    word = f"{port}/"
+    return said.partition(word)[2].partition("/")[0]
+
+
+def judge_ban(
+    jail: str, address: str, guessed: Guessed, seen: Fail2ban, filtered: str = ""
+) -> list[Finding]:
+    """Whether the stranger was shut out on the wire, and by fail2ban."""
+    name = _NAMES[jail]
+    if guessed.before == "dropped":
+        return [
+            Finding(
+                id=f"bans.{jail}.dropped",
+                status=Status.NOT_APPLICABLE,
+                title=f"A stranger who guesses at {name} is dropped on the wire",
+                observed=f"the firewall drops {address} before any guess: there is nothing to ban",
+                expected="open at first, dropped after the guesses",
+                requirement="H2",
+            )
+        ]
+    banned = seen.jails[jail].banned if jail in seen.jails else ()
+    last = guessed.said[-1] if guessed.said else "no guess"
+    dropped = guessed.shut_out and filtered in ("", "filtered")
+    return [
+        judge(
+            f"bans.{jail}.dropped",
+            f"A stranger who guesses at {name} is dropped on the wire",
+            passed=dropped if guessed.before == "open" else None,
+            observed=f"{guessed.before} before, {guessed.after} after {guessed.guesses} guesses"
+            + (f"; nmap: {filtered}" if filtered else "")
+            + ("" if dropped else f" ({last})"),
+            expected="open before, dropped (not refused) after",
+            hint="is the jail blind? `sudo fail2ban-regex`, /var/log/fail2ban.log; a REJECT is the "
+            "package's default: banaction = nftables[blocktype=drop]",
+            requirement="H2",
+        ),
+        judge(
+            f"bans.{jail}.named",
+            f"fail2ban names the banned address ({name})",
+            passed=address in banned and address in seen.dropped,
+            observed=f"jail {jail}: {', '.join(banned) or 'nobody'}; "
+            f"nftables: {', '.join(sorted(seen.dropped)) or 'nobody'}",
+            expected=f"{address} in both",
+            hint="what else dropped the packets: OpenSSH's PerSourcePenalties, a firewall?",
+            requirement="H2",
+        ),
+    ]
+
+
+def _operator_in(context: Context, jail: str) -> list[Finding]:
+    """A second, new connection with sudo while the stranger is banned."""
+    try:
+        with Ssh(context.ssh.address, context.journal) as second:
+            second.run(["true"], sudo=True)
+        observed, passed = "a new connection with sudo", True
+    except ChronosError as error:
+        observed, passed = error.text(), False
+    return [
+        judge(
+            f"bans.{jail}.operator-in",
+            f"The operator gets in while a stranger is banned ({_NAMES[jail]})",
+            passed=passed,
+            observed=observed,
+            expected="a new connection with sudo",
+            hint="sudo fail2ban-client set sshd unbanip ADDRESS, from Lightsail's console",
+            requirement="H2",
+        )
+    ]
+
+
+def _unbanned(jail: str, again: Guessed, seconds: float) -> Finding:
+    return judge(
+        f"bans.{jail}.timed-unban",
+        f"The ban ends by itself ({_NAMES[jail]})",
+        passed=again.after == "open",
+        observed=f"{again.after} after {seconds:.0f} s",
+        expected=f"open again after {SHORT_SECONDS} s (set for this proof)",
+        hint="`sudo fail2ban-client status`, /var/log/fail2ban.log",
+        requirement="H2",
+    )
+
+
+def _nothing_left(context: Context, before: Fail2ban, address: str) -> Finding:
+    """Ban times as before; the scratch host neither banned nor there."""
+    after = context.ask(FAIL2BAN)
+    left = []
+    for name in JAILS:
+        jail, former = after.jails.get(name), before.jails[name]
+        if jail is None or jail.ban_seconds != former.ban_seconds:
+            left.append(f"{name}: bantime {jail.ban_seconds if jail else 'unknown'}")
+        elif address in jail.banned:
+            left.append(f"{name}: {address} is still banned")
+    if address in after.dropped:
+        left.append(f"nftables: {address} is still dropped")
+    return judge(
+        "bans.proof.nothing-left",
+        "Nothing of the proof is left on the host",
+        passed=not left,
+        observed="; ".join(left) or "ban times as before, nobody of this run banned",
+        expected="as before",
+        hint="sudo fail2ban-client reload",
+        requirement="H2",
+    )
+
+
+def _skipped(reason: str) -> Finding:
+    return Finding(
+        id="bans.proof",
+        status=Status.NOT_APPLICABLE,
+        title="A real ban is seen from outside",
+        observed=f"not tried: {reason}",
+        expected="a stranger is dropped",
+        requirement="H2",
+    )
+
+
+def _not_proven(reason: str) -> Finding:
+    return judge(
+        "bans.proof",
+        "A real ban is seen from outside",
+        passed=None,
+        observed=reason,
+        expected="a stranger is dropped",
+        hint="narrow postgres.operator_networks to the operators; run the stage fail2ban",
+        requirement="H2",
+    )
