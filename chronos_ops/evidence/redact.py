@@ -38,6 +38,9 @@ def encodings(text: str) -> set[str]:
         html.escape(text, quote=False),
         text.replace("'", "''"),  # SQL literal
     }
+    for form in tuple(forms):  # JSON in JSON, and either in a page
+        forms |= {json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]}
+    forms |= {html.escape(form) for form in tuple(forms)}
     forms |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     forms |= set(_base64_forms(raw))
     forms |= {line.strip() for line in text.splitlines() if _secret_line(line)}
@@ -62,6 +65,16 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
 
 def _any_case_of_percent(form: str) -> str:
     return re.sub(r"%([0-9A-F]{2})", r"%(?i:\1)", re.escape(form))
+
+
+def _offset(text: str, dense: int) -> int:
+    """Where in a text its so-and-so-manieth character that is no white space stands."""
+    seen = -1
+    for offset, character in enumerate(text):
+        seen += not character.isspace()
+        if seen == dense:
+            return offset
+    return 0
 
 
 class Redactor:
@@ -98,6 +111,22 @@ class Redactor:
             return text
         text = self._pattern.sub(MASK, text)
         return self._coloured.sub(MASK, text) if "\x1b[" in text else text
+
+    def places(self, text: str, *, squeezed: int) -> list[int]:
+        """Offsets of known secrets, in any encoding; also of those that white space cuts in
+        pieces, if they have at least `squeezed` characters.
+        """
+        if self._pattern is None or self._coloured is None:
+            return []
+        found = [match.start() for match in self._pattern.finditer(text)]
+        if "\x1b[" in text:
+            found += [match.start() for match in self._coloured.finditer(text)]
+        dense = "".join(text.split())
+        for form in self._forms:
+            bare = "".join(form.split())
+            if not found and len(bare) >= squeezed and (at := dense.find(bare)) >= 0:
+                found.append(_offset(text, at))
+        return sorted(found)
 
     def data(self, value: Any) -> Any:
         """A copy of JSON-like data with every secret replaced, in keys, texts and numbers."""

@@ -1,4 +1,4 @@
-"""What a target declares about its evidence: where it is kept, how long, what is no secret (R4, R5)."""
+"""What a target declares of its evidence: where and how long it is kept (R4), what is no secret."""
 
 import re
 from typing import Literal

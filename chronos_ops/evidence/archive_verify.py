@@ -1,0 +1,313 @@
+"""Is the archive what was written? Hashes, signatures, places in the chain, completeness (R4).
+
+Looks only at files: what the bucket holds is `archive_locks`'s to judge.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from chronos_ops.evidence.archive import ARCHIVE, TIMESTAMPS, unsealed
+from chronos_ops.evidence.chain import (
+    PUBLIC_KEY,
+    STATEMENTS,
+    Entry,
+    Reading,
+    entry_of,
+    read_index,
+)
+from chronos_ops.evidence.envelope import BadEnvelope, Predicate, Statement, open_envelope
+from chronos_ops.evidence.manifest import MANIFEST, differences
+from chronos_ops.evidence.signing import PublicKey
+from chronos_ops.evidence.timestamp import stamped_at
+from chronos_ops.model.errors import ChronosError, UsageError
+from chronos_ops.model.finding import Finding, Status, judge
+
+_SHOWN = 8
+_FEW = 40  # runs that one process reads as fast as two
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An entry with its statement, signature checked."""
+
+    entry: Entry
+    said: Predicate
+    files: tuple[tuple[str, str], ...]  # name, sha256
+
+
+@dataclass
+class Looked:
+    """An archive as its files tell it."""
+
+    runs: Path
+    public: PublicKey
+    reading: Reading
+    opened: list[Opened] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def newest(self) -> dict[str, Opened]:
+        """By run: what was sealed last counts (a later teardown seals a run anew)."""
+        return {one.entry.run: one for one in self.opened if one.entry.run}
+
+
+def verify_files(
+    target_folder: Path,
+    *,
+    fingerprint: str | None = None,
+    run: str = "",
+    ca_file: str | None = None,
+) -> Looked:
+    """Every check that needs files alone. Raises UsageError: no archive there.
+
+    `fingerprint`: the key as it is known from elsewhere. `run`: only this run's files are read;
+    the chain is checked as a whole. `ca_file`: of the time-stamp authority.
+    """
+    folder = target_folder / ARCHIVE
+    try:
+        public = PublicKey((folder / PUBLIC_KEY).read_bytes())
+        looked = Looked(target_folder, public, read_index(folder))
+    except FileNotFoundError:
+        raise UsageError(
+            "no archive there",
+            folder,
+            hint="declare `archive:` in the parameter file; the next run begins it",
+        ) from None
+    looked.findings += [_key(public, fingerprint), _chain(looked.reading)]
+    looked.findings += _statements(looked, folder)
+    looked.findings += _runs(looked, run)
+    looked.findings += _stamps(looked, folder, ca_file)
+    return looked
+
+
+def _key(public: PublicKey, fingerprint: str | None) -> Finding:
+    """Whose key it is cannot be told from the archive: it must be known from elsewhere."""
+    seen = public.fingerprint
+    return judge(
+        "archive.key",
+        "The key is the archive's",
+        passed=None if fingerprint is None else seen == fingerprint,
+        observed=seen,
+        expected=fingerprint or "a fingerprint known from elsewhere",
+        hint="name it in `archive.key_fingerprint`, or with --fingerprint"
+        if fingerprint is None
+        else "the key was replaced: whoever did so could sign anything",
+        requirement="R4",
+    )
+
+
+def _chain(reading: Reading) -> Finding:
+    problems = list(reading.problems)
+    if reading.torn:
+        problems.append(f"the last line is torn after {len(reading.torn)} bytes")
+    return all_good(
+        "archive.chain",
+        "Each line follows on the one before",
+        problems,
+        f"{len(reading.entries)} lines",
+        hint="a torn line is completed by the next run or `./chronos archive push`; all else was "
+        "done by somebody: the bucket holds each line as it was",
+    )
+
+
+def _statements(looked: Looked, folder: Path) -> list[Finding]:
+    """The signature over each line, and no statement beyond the lines."""
+    problems: list[str] = []
+    known = set()
+    for entry in looked.reading.entries:
+        path = folder / STATEMENTS / f"{entry.name}.dsse.json"
+        known.add(path.name)
+        try:
+            statement, digest = open_envelope(path.read_bytes(), looked.public)
+        except FileNotFoundError:
+            problems.append(f"entry {entry.seq} ({entry.run}): its statement is gone")
+            continue
+        except (BadEnvelope, OSError) as error:
+            problems.append(f"entry {entry.seq} ({entry.run}): {error}")
+            continue
+        if entry_of(statement, digest, looked.public.fingerprint).line != entry.line:
+            problems.append(f"entry {entry.seq} ({entry.run}): the signed statement says otherwise")
+            continue
+        looked.opened.append(_opened(entry, statement))
+    beyond = sorted(p.name for p in (folder / STATEMENTS).glob("*.dsse.json"))
+    beyond = [name for name in beyond if name not in known]
+    return [
+        all_good(
+            "archive.signatures",
+            "Each line is signed, with its place",
+            problems,
+            f"{len(looked.opened)} signatures",
+        ),
+        all_good(
+            "archive.lines",
+            "No statement without its line",
+            [f"{name} is signed and not in the index" for name in beyond],
+            "none",
+            hint="a crash, or a line was removed: `./chronos archive push` completes the index "
+            "from the signed statements",
+        ),
+    ]
+
+
+def _opened(entry: Entry, statement: Statement) -> Opened:
+    files = tuple((one.name, one.digest.sha256) for one in statement.subject)
+    return Opened(entry, statement.predicate, files)
+
+
+# -- the runs' files
+
+
+def _runs(looked: Looked, only: str) -> list[Finding]:
+    wanted = [
+        one
+        for one in looked.newest.values()
+        if one.said.kind in ("run", "refused") and only in ("", one.entry.run)
+    ]
+    if only and not wanted:
+        return [
+            judge(
+                "archive.files",
+                "The files are those that were sealed",
+                passed=False,
+                observed=f"{only} is not in the archive",
+                expected="an entry",
+                hint="./chronos archive push seals runs that were not",
+                requirement="R4",
+            )
+        ]
+    jobs = [(looked.runs, one.entry.run, one.said.kind, one.files) for one in wanted]
+    problems = [text for texts in _spread(jobs) for text in texts]
+    found = [
+        all_good(
+            "archive.files",
+            "The files are those that were sealed",
+            problems,
+            f"{sum(len(one.files) for one in wanted)} files of {len(wanted)} runs",
+            hint="the bucket holds the package of each run as it was sealed",
+        )
+    ]
+    if not only:
+        found.append(
+            all_good(
+                "archive.complete",
+                "Every run that ended is in the chain",
+                [f"{run.name} has no entry" for run in unsealed(looked.runs)],
+                "all",
+                hint=f"./chronos archive push --target {looked.runs.name} seals them",
+            )
+        )
+    return found
+
+
+Job = tuple[Path, str, str, tuple[tuple[str, str], ...]]
+
+
+def _spread(jobs: Sequence[Job]) -> Iterable[list[str]]:
+    """Read the runs; with two processes where there are many."""
+    if len(jobs) <= _FEW:
+        return map(_differences, jobs)
+    # A fresh server process: the caller's threads and sockets are none of its business.
+    with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
+        return list(pool.map(_differences, jobs, chunksize=20))
+
+
+def _differences(job: Job) -> list[str]:
+    """Files of a run that are not as signed: changed, gone, new."""
+    runs, run, kind, files = job
+    folder = runs / run
+    signed = dict(files)
+    if not folder.is_dir():
+        return [f"{run}: its folder is gone"]
+    try:
+        manifest = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(manifest).hexdigest() != signed.get(MANIFEST):
+            return [
+                f"{run}: changed: {MANIFEST}",
+                *(f"{run}: {t}" for t in _against(folder, signed)),
+            ]
+        # The manifest is as it was signed, and so is what it says of the other files.
+        found = differences(folder)
+    except FileNotFoundError:
+        return [f"{run}: gone: {MANIFEST}"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{run}: not readable: {error}"]
+    if kind == "run":
+        found += [t for t in _unsigned(manifest, signed) if t not in found]
+    return [f"{run}: {text}" for text in found]
+
+
+def _against(folder: Path, signed: dict[str, str]) -> list[str]:
+    found = []
+    for name, digest in signed.items():
+        path = folder / name
+        if name == MANIFEST:
+            continue
+        if not path.is_file():
+            found.append(f"gone: {name}")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            found.append(f"changed: {name}")
+    return found
+
+
+def _unsigned(manifest: bytes, signed: dict[str, str]) -> list[str]:
+    """Manifest and statement name the same files."""
+    listed = {e["path"]: e["sha256"] for e in json.loads(manifest)["files"]}
+    rest = {name: digest for name, digest in signed.items() if name != MANIFEST}
+    return [] if listed == rest else ["manifest and statement name different files"]
+
+
+# -- time-stamps
+
+
+def _stamps(looked: Looked, folder: Path, ca_file: str | None) -> list[Finding]:
+    """Time-stamps that are there. Without the authority's CA they stay unknown."""
+    tokens = {path.stem: path for path in (folder / TIMESTAMPS).glob("*.tsr")}
+    if not tokens:
+        return []
+    title = "Time-stamps are of these lines"
+    if ca_file is None:
+        return [
+            judge(
+                "archive.timestamps",
+                title,
+                passed=None,
+                observed=f"{len(tokens)} not checked",
+                expected="signed by the authority",
+                hint="name its CA in `archive.timestamp_ca_file`",
+                requirement="R4",
+            )
+        ]
+    problems = []
+    for entry in looked.reading.entries:
+        token = tokens.pop(entry.name, None)
+        if token is None:
+            continue
+        try:
+            stamped_at(entry, token, Path(ca_file).expanduser())
+        except ChronosError as error:
+            problems.append(f"{entry.name}: {error.noun}")
+    problems += [f"{name} is of no line" for name in tokens]
+    return [all_good("archive.timestamps", title, problems, "all good")]
+
+
+def all_good(
+    identifier: str, title: str, problems: Sequence[str], otherwise: str, *, hint: str = ""
+) -> Finding:
+    """A check over many things: passed if none has a problem; the first ones are named."""
+    shown = "\n".join(problems[:_SHOWN])
+    if len(problems) > _SHOWN:
+        shown += f"\nand {len(problems) - _SHOWN} more"
+    return Finding(
+        id=identifier,
+        status=Status.FAIL if problems else Status.PASS,
+        title=title,
+        observed=shown or otherwise,
+        expected="no difference",
+        hint=hint if problems else "",
+        requirement="R4",
+    )
