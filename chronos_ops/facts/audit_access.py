@@ -198,7 +198,7 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
         ),
         Reading(
             "password_quality",
-            "cat /etc/security/pwquality.conf /etc/security/pwquality.conf.d/*.conf",
+            "cat /etc/security/pwquality.conf.d/*.conf /etc/security/pwquality.conf",
             lambda text: {
                 k.strip(): v.strip()
                 for k, sep, v in (

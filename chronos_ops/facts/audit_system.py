@@ -270,6 +270,11 @@ def readings(_: Settings) -> tuple[Reading, ...]:
     show = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState,Result "
     return (
         Reading("container", "systemd-detect-virt --container", str.strip, accept=(0, 1)),
+        Reading(
+            "container_engine",
+            "command -v dockerd podman; ls -d /sys/class/net/docker0 2>/dev/null; :",
+            _words,
+        ),
         Reading("sysctl", _SYSCTL.format(names=" ".join(SYSCTLS)), _sysctls),
         Reading(
             "modules_off", "modprobe --showconfig | grep -E '^(install|blacklist) ' || :", _lines
@@ -288,7 +293,8 @@ def readings(_: Settings) -> tuple[Reading, ...]:
         ),
         Reading(
             "core_limits",
-            "cd /etc/security; grep -rhE '^[^#]*[[:space:]]core[[:space:]]' limits.conf limits.d",
+            "cd /etc/security; cat limits.conf limits.d/*.conf 2>/dev/null | "
+            "grep -E '^[^#]*[[:space:]]core[[:space:]]'",
             _lines,
             accept=(0, 1),
         ),

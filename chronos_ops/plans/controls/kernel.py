@@ -32,6 +32,10 @@ class Group:
     wanted: dict[str, tuple[str, ...]]
 
 
+# A container engine routes for its containers; UFW's routed policy is judged apart.
+ROUTING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
+
+
 def _each(template: str, *values: str) -> dict[str, tuple[str, ...]]:
     return {template.format(which): values for which in ("all", "default")}
 
@@ -183,6 +187,8 @@ def _sysctl(group: Group) -> Judge:
         if not here:
             return not_applicable("this kernel has no such parameter", expected)
         settable = {n: s for n, s in here.items() if s.writable or values["container"] == "none"}
+        if values["container_engine"] and group.control == "network.forwarding":
+            return not_applicable("a container engine routes here", expected)
         if not settable:
             return not_applicable(CONTAINED, expected)
         wrong = [f"{n} = {s.value}" for n, s in settable.items() if s.value not in group.wanted[n]]
@@ -237,7 +243,14 @@ def _apparmor(_: Settings, values: Values) -> Verdict:
 
 CONTROLS: tuple[Control, ...] = (
     *(
-        control(g.control, g.title, g.reference, "sysctl container", _sysctl(g), _BASELINE)
+        control(
+            g.control,
+            g.title,
+            g.reference,
+            "sysctl container container_engine",
+            _sysctl(g),
+            _BASELINE,
+        )
         for g in GROUPS
     ),
     control(

@@ -9,8 +9,8 @@ from chronos_ops.plans.controls.verdicts import CIS_POSTGRES, Values, control, j
 _BASELINE = "stage `postgres-baseline`"
 _OFF = ("", "off")
 # Levels at least as talkative as `warning`, and as `error`.
-_WARNING = ("debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice", "warning")
-_ERROR = (*_WARNING, "error")
+WARNING_LEVELS = ("debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice", "warning")
+ERROR_LEVELS = (*WARNING_LEVELS, "error")
 
 
 def _connections(_: Settings, values: Values) -> Verdict:
@@ -19,17 +19,18 @@ def _connections(_: Settings, values: Values) -> Verdict:
     return judged(seen not in _OFF, f"log_connections = {seen!r}", "on")
 
 
-def _prefix(_: Settings, values: Values) -> Verdict:
-    seen = setting(values, "log_line_prefix")
-    when = any(mark in seen for mark in ("%m", "%t", "%n"))
-    where = "%h" in seen or "%r" in seen
+def prefix_lacks(prefix: str) -> list[str]:
+    """What a log_line_prefix does not say of when, who and from where."""
+    when = any(mark in prefix for mark in ("%m", "%t", "%n"))
+    where = "%h" in prefix or "%r" in prefix
     missing = [] if when else ["%m (time)"]
-    missing += [
-        f"{m} ({w})"
-        for m, w in (("%p", "process"), ("%u", "role"), ("%d", "database"))
-        if m not in seen
-    ]
-    missing += [] if where else ["%h (address)"]
+    wanted = (("%p", "process"), ("%u", "role"), ("%d", "database"))
+    missing += [f"{mark} ({word})" for mark, word in wanted if mark not in prefix]
+    return missing if where else [*missing, "%h (address)"]
+
+
+def _prefix(_: Settings, values: Values) -> Verdict:
+    missing = prefix_lacks(setting(values, "log_line_prefix"))
     return none_of(missing, "time, process, role, database and address in every line")
 
 
@@ -100,7 +101,7 @@ CONTROLS: tuple[Control, ...] = (
         "Warnings are logged",
         f"{CIS_POSTGRES} 3.1.14",
         "pg_settings",
-        is_set("log_min_messages", *_WARNING),
+        is_set("log_min_messages", *WARNING_LEVELS),
         _BASELINE,
     ),
     control(
@@ -108,7 +109,7 @@ CONTROLS: tuple[Control, ...] = (
         "The statement of an error is logged",
         f"{CIS_POSTGRES} 3.1.15",
         "pg_settings",
-        is_set("log_min_error_statement", *_ERROR),
+        is_set("log_min_error_statement", *ERROR_LEVELS),
         _BASELINE,
     ),
     control(
