@@ -19,8 +19,6 @@ _LOOKS = {
 def rows(measures: Mapping[str, Any]) -> list[dict[str, str]]:
     """One row a look; what was not looked at says so."""
     before = dict(measures.get("outside_before", {}))
-    if "lynis_before" in measures:
-        before["lynis"] = measures["lynis_before"]
     after = dict(measures.get("judges_after", {}))
     if ports := measures.get("outside_ports"):
         after["ports"] = "; ".join(

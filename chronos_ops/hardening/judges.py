@@ -18,28 +18,6 @@ TITLES = {
 }
 
 
-def lynis_before(context: Context) -> Outcome:
-    """lynis' hardening index before anything is changed: measured, not judged (28 s of work)."""
-    if not getattr(context.parameters, "judges", True):
-        return Outcome(summary="Not asked: `judges = False`.")
-    try:
-        lynis.start(context)
-        context.say("lynis reads the host …")
-        report = lynis.finish(context, "lynis-before.log")
-    except ChronosError as error:
-        if error.exit_status == 3:
-            raise
-        return Outcome(
-            summary=f"Not known: {error.text()}",
-            measures={"lynis_before": described(error)},
-        )
-    return Outcome(
-        summary=f"lynis' hardening index is **{report.index}** before "
-        f"({len(report.warnings)} warnings, {len(report.suggestions)} suggestions).",
-        measures={"lynis_before": described(report)},
-    )
-
-
 def judges(context: Context) -> Outcome:
     """Ask ssh-audit, sslyze and lynis; each has a floor that must be met."""
     if not getattr(context.parameters, "judges", True):

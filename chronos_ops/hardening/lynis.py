@@ -73,6 +73,12 @@ def start(context: Context) -> None:
     context.ssh.run(["sh", "-c", _START, "lynis", FOLDER, UNIT], sudo=True)
 
 
+def run(context: Context, log: str) -> Report:
+    """`start` and `finish`."""
+    start(context)
+    return finish(context, log)
+
+
 def running(context: Context) -> bool:
     """Whether `start` was called, and not yet `finish`."""
     return context.ssh.run(["test", "-d", FOLDER], sudo=True, accept=(0, 1)).exit_code == 0

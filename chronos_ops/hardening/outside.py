@@ -198,6 +198,8 @@ def outside_before(context: Context) -> Outcome:
     if getattr(context.parameters, "judges", True):
         looks["ssh-audit"] = lambda: ssh_audit.audit(context, "ssh-audit-before.log")
         looks["sslyze"] = lambda: sslyze.scan(context, "sslyze-before.log")
+        if not context.parameters.plan:  # it writes into /run
+            looks["lynis"] = lambda: lynis.run(context, "lynis-before.log")
     seen = together(looks)
     measured = {name: described(value) for name, value in seen.items()}
     return Outcome(

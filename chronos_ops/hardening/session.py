@@ -5,10 +5,12 @@ gives an Outcome with findings, and a line here.
 """
 
 from chronos_ops.hardening.audit import audit_after, audit_before
+from chronos_ops.hardening.bans import ban_proof
 from chronos_ops.hardening.before_after import before_after
 from chronos_ops.hardening.config_files import config_files
 from chronos_ops.hardening.dns_checks import certificate_checks
-from chronos_ops.hardening.judges import judges, lynis_before
+from chronos_ops.hardening.judges import judges
+from chronos_ops.hardening.logins import outside_logins
 from chronos_ops.hardening.outside import outside_before, outside_ports
 from chronos_ops.hardening.outside_database import outside_database
 from chronos_ops.hardening.renewal import renewal
@@ -18,13 +20,14 @@ from chronos_ops.hardening.still_working import still_working
 __all__ = [
     "audit_after",
     "audit_before",
+    "ban_proof",
     "before_after",
     "certificate_checks",
     "config_files",
     "judges",
-    "lynis_before",
     "outside_before",
     "outside_database",
+    "outside_logins",
     "outside_ports",
     "renewal",
     "served_certificate",

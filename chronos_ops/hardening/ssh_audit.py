@@ -49,5 +49,5 @@ def audit(context: Context, log: str = "ssh-audit.log") -> SshAudit:
     Without its connection-rate test, which is an attack on a production server (DHEat).
     """
     host = context.settings.host
-    argv = ["ssh-audit", "-j", "--skip-rate-test", "-t", "10", "-p", str(host.port), host.address]
+    argv = ["ssh-audit", "-j", "--skip-rate-test", "-p", str(host.port), host.address]
     return read_audit(look(context, argv, log=log, timeout=120).stdout)

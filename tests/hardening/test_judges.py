@@ -107,8 +107,11 @@ def test_what_a_judge_said_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_before_and_after_stand_side_by_side() -> None:
     measures = {
-        "outside_before": {"ports": "open: 22", "ssh-audit": "5 failures, 9 warnings"},
-        "lynis_before": "index 65",
+        "outside_before": {
+            "ports": "open: 22",
+            "ssh-audit": "5 failures, 9 warnings",
+            "lynis": "index 65",
+        },
         "outside_ports": [{"": "IPv4", "ports": 65535, "open": "22, 5432", "dropped": 65532}],
         "judges_after": {"ssh-audit": "0 failures, 5 warnings", "lynis": "index 84"},
         "audit_after": {"ssh": {"pass": 9}, "kernel": {"pass": 2, "not_applicable": 3}},

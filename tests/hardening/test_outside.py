@@ -136,7 +136,7 @@ def test_before_nothing_is_judged_and_what_failed_says_so(
     judges = stand_ins(tmp_path, monkeypatch)
     judges.answer("nmap", "nmap_fresh.xml")
     judges.answer("ssh-audit", "ssh_audit_fresh.json", 3)
-    outcome = outside.outside_before(a_context(tmp_path))
+    outcome = outside.outside_before(a_context(tmp_path, plan=True))
     assert outcome.findings == []
     seen = {row["look"]: row["seen"] for row in outcome.table}
     assert seen["ports"] == "open: 22, 5432; 1039 of 1039 ports answer"
