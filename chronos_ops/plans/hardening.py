@@ -1,9 +1,11 @@
 """The stages of the hardening runbook, in the order in which they are applied."""
 
 from chronos_ops.plans.access import DATABASE_ACCESS
+from chronos_ops.plans.baseline import BASELINE
 from chronos_ops.plans.certificate import CERTIFICATE
 from chronos_ops.plans.fail2ban import BANS
 from chronos_ops.plans.hardening_packages import PACKAGE_LISTS, PACKAGES
+from chronos_ops.plans.postgres_baseline import POSTGRES_BASELINE, POSTGRES_CHECKSUMS
 from chronos_ops.plans.postgres_hba import POSTGRES_HBA
 from chronos_ops.plans.postgres_tls import POSTGRES_TLS
 from chronos_ops.plans.ssh import SSH
@@ -13,6 +15,9 @@ from chronos_ops.plans.ssh import SSH
 STAGES = (
     PACKAGE_LISTS,
     PACKAGES,
+    BASELINE,
+    POSTGRES_BASELINE,
+    POSTGRES_CHECKSUMS,
     SSH,
     BANS,
     CERTIFICATE,
@@ -23,10 +28,13 @@ STAGES = (
 
 __all__ = [
     "BANS",
+    "BASELINE",
     "CERTIFICATE",
     "DATABASE_ACCESS",
     "PACKAGES",
     "PACKAGE_LISTS",
+    "POSTGRES_BASELINE",
+    "POSTGRES_CHECKSUMS",
     "POSTGRES_HBA",
     "POSTGRES_TLS",
     "SSH",
