@@ -31,7 +31,7 @@ def guess_ssh(number):
     for option in options:
         argv += ["-o", option]
     done = subprocess.run(argv + ["guess%d@%s" % (number, host), "true"], text=True,
-                          capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=4)
     return done.stderr.strip()[-160:]
 
 def packet(kind, body):
@@ -88,7 +88,7 @@ def until_dropped():
             said.append(guess(number))
         except (OSError, struct.error, subprocess.TimeoutExpired) as error:
             said.append(repr(error)[:160])
-        now = state()
+        now = state(1.5)
         if number >= 12:
             time.sleep(1)
     if now == "dropped":
