@@ -252,6 +252,9 @@ openssl x509 -pubkey -noout -in "$f" | openssl pkey -pubin -text -noout | head -
 sed 's/^/key=/'
 echo "end=$(date -ud "$(openssl x509 -noout -enddate -in "$f" | cut -d= -f2)" +%s)"
 echo now=$(date +%s)"""
+_CONFIG_MODES = """cd /
+f=$({psql} -d postgres -c 'SHOW config_file') || exit 1
+find "${{f%/*}}" -type f -name '*.conf' -printf '%m %u %g %p\\n'"""
 _HISTORY = """for h in /root /home/* /var/lib/postgresql; do f=$h/.psql_history
 [ -s "$f" ] && [ ! -L "$f" ] && echo "$f"; done; :"""
 
@@ -274,6 +277,7 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
         Reading("pg_roles", sql(_ROLES), _roles),
         Reading("pg_databases", each, _databases),
         Reading("pg_files", _FILES.format(psql=psql), _file_modes),
+        Reading("pg_config_modes", _CONFIG_MODES.format(psql=psql), _paths),
         Reading("pg_certificate", _CERTIFICATE.format(psql=psql, port=port), _key_values),
         Reading("pg_unit", "systemctl is-enabled postgresql.service || :", str.strip),
         Reading("pg_history", _HISTORY, _lines),

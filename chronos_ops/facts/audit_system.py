@@ -81,6 +81,8 @@ FILES = (
     "/etc/issue.net",
     "/boot/grub/grub.cfg",
     "/root",
+    "/var/lib/postgresql",
+    "/etc/default/debsums",
     "/var/log/journal",
     "/var/log/sudo.log",
 )

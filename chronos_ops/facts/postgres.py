@@ -42,7 +42,10 @@ def _read_clusters(answer: ShellAnswer) -> list[Cluster]:
 # Empty where PostgreSQL was never installed.
 CLUSTERS: Fact[list[Cluster]] = Fact(
     "postgres_clusters",
-    ShellQuestion(("sh", "-c", "! command -v pg_lsclusters >/dev/null || pg_lsclusters -h")),
+    # as root: the configuration is not everybody's to read on a hardened host
+    ShellQuestion(
+        ("sh", "-c", "! command -v pg_lsclusters >/dev/null || pg_lsclusters -h"), sudo=True
+    ),
     _read_clusters,
 )
 

@@ -1,5 +1,6 @@
 """The baseline's files: who may read and write what, cron, banners, shared memory, the journal."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from chronos_ops.facts.audit_system import FileMode
@@ -10,7 +11,8 @@ CRON_ALLOW, AT_ALLOW = "/etc/cron.allow", "/etc/at.allow"
 ISSUE, ISSUE_NET = "/etc/issue", "/etc/issue.net"
 FSTAB = "/etc/fstab"
 JOURNALD = "/etc/systemd/journald.conf.d/zz-chronos.conf"
-FILES = (CRON_ALLOW, AT_ALLOW, ISSUE, ISSUE_NET, FSTAB, JOURNALD)
+DEBSUMS = "/etc/default/debsums"
+FILES = (CRON_ALLOW, AT_ALLOW, ISSUE, ISSUE_NET, FSTAB, JOURNALD, DEBSUMS)
 _HEAD = "# Written by chronos-ops: what is changed here by hand is taken back by the next run.\n"
 _SHM = "/dev/shm"  # noqa: S108 - a mount, not a file
 _SHM_OPTIONS = ("nodev", "nosuid", "noexec")
@@ -39,6 +41,7 @@ _MODES = {
     "/etc/sudoers.d": 0o750,
     "/boot/grub/grub.cfg": 0o600,
     "/root": 0o700,
+    "/var/lib/postgresql": 0o750,
 }
 
 
@@ -58,6 +61,7 @@ def plan_files(
         _banner(states, ISSUE),
         _banner(states, ISSUE_NET),
         _shared_memory(states, mounts),
+        _checksums(states),
         file_change(
             "baseline.journal",
             "keep the journal on disk, within a bound, and hand it to rsyslog",
@@ -125,6 +129,22 @@ def _banner(states: States, path: str) -> Change | None:
         _BANNER,
         states,
         mode="0644",
+    )
+
+
+def _checksums(states: States) -> Change | None:
+    """Files of packages are compared with what was installed, once a week."""
+    former = states[DEBSUMS]
+    if former is None:
+        return None
+    text = re.sub(r"(?m)^#?\s*CRON_CHECK=.*$", "CRON_CHECK=weekly", former.text)
+    return file_change(
+        "baseline.debsums",
+        "compare the files of packages with what was installed, weekly",
+        "a changed program is told (lynis PKGS-7370)",
+        DEBSUMS,
+        text,
+        states,
     )
 
 

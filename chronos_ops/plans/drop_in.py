@@ -102,12 +102,14 @@ def drop_in_change(
     restart = any(settings[w.name].context == "postmaster" for w in wrong)
     activate: tuple[Deed, ...] = (RunSql(sql=_LOOK_FIRST),)
     activate += (restart_deed(cluster),) if restart else (RunSql(sql="SELECT pg_reload_conf();"),)
-    put_back: Deed = (
-        RemoveFile(path=path)
-        if current is None
-        else WriteFile(path=path, content=current, owner="postgres", group="postgres")
-    )
-    write = WriteFile(path=path, content=text, owner="postgres", group="postgres")
+
+    def written(content: str) -> WriteFile:
+        return WriteFile(
+            path=path, content=content, owner="postgres", group="postgres", mode="0640"
+        )
+
+    put_back: Deed = RemoveFile(path=path) if current is None else written(current)
+    write = written(text)
     shown = [f"{w.name} = {settings[w.name].value!r}" for w in wrong]
     return Change(
         id=identifier,

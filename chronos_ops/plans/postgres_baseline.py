@@ -5,6 +5,7 @@ from typing import Any
 from chronos_ops.facts import packages, postgres
 from chronos_ops.facts.audit import Readings, batch
 from chronos_ops.facts.audit_host import readings
+from chronos_ops.facts.audit_system import FileMode
 from chronos_ops.facts.backups import info
 from chronos_ops.facts.postgres import Cluster, Setting
 from chronos_ops.facts.postgres_files import CONFIG_FILES, ConfigFiles
@@ -46,7 +47,8 @@ _NAMES = tuple(wanted.name for wanted in _LOGGED)
 
 def facts(settings: Settings) -> dict[str, Fact[Any]]:
     """Settings in effect, the files that give them, packages, and what PUBLIC may do."""
-    databases = tuple(r for r in readings(settings) if r.name == "pg_databases")
+    asked = ("pg_databases", "pg_config_modes")
+    state = tuple(reading for reading in readings(settings) if reading.name in asked)
     return {
         "clusters": postgres.CLUSTERS,
         "settings": postgres.settings(
@@ -54,7 +56,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
         ),
         "files": CONFIG_FILES,
         "installed": packages.INSTALLED,
-        "databases": batch("postgres_databases", databases),
+        "state": batch("postgres_baseline_state", state),
         "info": info(settings.backup.stanza),
     }
 
@@ -67,9 +69,9 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     cluster = declared_cluster(settings, values["clusters"])
     if cluster is None:
         return Plan(name=NAME, refusals=(missing_cluster(settings, values["clusters"]),))
-    databases: Readings = values["databases"]
-    if databases.missing:
-        return Plan(name=NAME, refusals=tuple(databases.missing.values()))
+    state: Readings = values["state"]
+    if state.missing:
+        return Plan(name=NAME, refusals=tuple(state.missing.values()))
     seen: dict[str, Setting] = values["settings"]
     files: ConfigFiles = values["files"]
     logged, audited = _wanted_log(seen), _wanted_audit(seen)
@@ -101,7 +103,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     if audit is not None:
         _need_package(cluster, values["installed"])
     refusals += restart_refusals(audit, values["info"])
-    found = [log, audit, *_public_schema(databases)]
+    found = [log, audit, _modes(state), *_public_schema(state)]
     changes = tuple(change for change in found if change is not None)
     return Plan(
         name=NAME,
@@ -153,10 +155,27 @@ def _need_package(cluster: Cluster, installed: dict[str, str]) -> None:
         )
 
 
-def _public_schema(databases: Readings) -> list[Change]:
+def _modes(state: Readings) -> Change | None:
+    """pg_ctlcluster reads them as root, the server as postgres: nobody else needs to."""
+    found: dict[str, FileMode] = state.values["pg_config_modes"]
+    wide = [m for m in found.values() if m.mode & 0o137]
+    if not wide:
+        return None
+    return Change(
+        id="postgres.config-modes",
+        title="leave PostgreSQL's configuration to postgres and root",
+        why="it tells how the server can be reached and what it runs (lynis DBS-1828)",
+        deeds=(RunCommand(argv=("chmod", "0640", *(m.path for m in wide))),),
+        undo=tuple(RunCommand(argv=("chmod", f"{m.mode:04o}", m.path)) for m in wide),
+        before="".join(f"{m.mode:04o} {m.path}\n" for m in wide),
+        after="".join(f"0640 {m.path}\n" for m in wide),
+    )
+
+
+def _public_schema(state: Readings) -> list[Change]:
     """Clusters made before PostgreSQL 15 let everybody create in the schema public."""
     found = []
-    for database in databases.values["pg_databases"].values():
+    for database in state.values["pg_databases"].values():
         if not database.public_create_in_public:
             continue
         found.append(

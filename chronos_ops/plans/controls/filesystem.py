@@ -21,7 +21,7 @@ _KNOWN_SUID = """
 at bsd-write chage chfn chsh crontab dotlockfile expiry fusermount fusermount3 gpasswd
 mount mount.cifs mount.nfs newgidmap newgrp newuidmap ntfs-3g passwd pkexec ping ping6
 plocate mlocate screen ssh-agent su sudo umount wall write write.ul exim4 postdrop
-postqueue dbus-daemon-launch-helper polkit-agent-helper-1 ssh-keysign unix_chkpwd
+postqueue dbus-daemon-launch-helper polkit-agent-helper-1 ssh-keysign unix_chkpwd pam-tmpdir-helper
 pam_extrausers_chkpwd pam_timestamp_check snap-confine utempter camel-lock-helper-1.2
 sudoedit lockspool sudo-rs su-rs eject
 """

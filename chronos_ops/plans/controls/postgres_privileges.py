@@ -140,12 +140,14 @@ def _data_directory(_: Settings, values: Values) -> Verdict:
 
 
 def _config_files(_: Settings, values: Values) -> Verdict:
-    found: dict[str, FileMode] = values["pg_files"]
+    found: dict[str, FileMode] = values["pg_config_modes"]
     wrong = [
         f"{m.path} {m.mode:o} {m.owner}"
-        for m in (found[n] for n in ("config_file", "hba_file", "ident_file") if n in found)
+        for m in found.values()
         if m.owner not in _TRUSTED_OWNERS or m.mode & 0o137
     ]
+    if not found:
+        return judged(False, "no configuration file", "postgres', 0640 or stricter")
     return none_of(wrong, "postgres', 0640 or stricter")
 
 
@@ -270,7 +272,7 @@ CONTROLS: tuple[Control, ...] = (
         "postgres.config-files",
         "The configuration is not for everybody",
         f"{CIS_POSTGRES} 2.1; lynis DBS-1828",
-        "pg_files",
+        "pg_config_modes",
         _config_files,
         _BASELINE,
     ),
