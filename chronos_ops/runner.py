@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chronos_ops.evidence.archiving import archive_run, archive_sealed
 from chronos_ops.evidence.cells import code_cells, proof_of
 from chronos_ops.evidence.folder import (
     NOTEBOOK_VARIABLE,
@@ -36,6 +37,7 @@ from chronos_ops.evidence.manifest import write_manifest
 from chronos_ops.evidence.notebook import kept_notebook, notebook_text
 from chronos_ops.evidence.record import RESULT, CellProof, Ending, build_result, write_result
 from chronos_ops.evidence.redact import Redactor
+from chronos_ops.evidence.secret_gate import look_over
 from chronos_ops.evidence.secrets import SOCKET_VARIABLE, SecretListener
 from chronos_ops.evidence.steps import read_steps
 from chronos_ops.model.errors import ChronosError, Refused, UsageError
@@ -47,6 +49,7 @@ from chronos_ops.runner_parameters import parameters_from_text
 from chronos_ops.runner_progress import Progress
 
 _RESERVE_BYTES = 4 * 1024 * 1024
+_LEAKS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def execute(spec: Spec) -> Result:
         target_lock(spec.outputs, spec.settings.target),
         Stopper(grace_seconds=spec.grace_seconds, run_seconds=spec.run_seconds) as stopper,
     ):
-        seal_unfinished(spec.outputs / spec.settings.target, progress.note)
+        seal_unfinished(spec.outputs / spec.settings.target, spec.settings, progress.note)
         folder = make_folder(
             spec.outputs,
             new_run_id(spec.runbook),
@@ -126,7 +129,8 @@ def execute(spec: Spec) -> Result:
         if refusal:
             shutil.rmtree(folder)
             raise Refused(refusal)
-        result = _Sealing(folder, redactor, progress.note).seal(notebook, cells, ending)
+        sealing = _Sealing(folder, redactor, progress.note, spec.settings)
+        result = sealing.seal(notebook, cells, ending)
         progress.note(overhead_line(result))
         return result
 
@@ -239,6 +243,7 @@ class _Sealing:
     folder: Path
     redactor: Redactor
     say: Callable[[str], None]
+    settings: Settings
 
     def seal(
         self, notebook: dict[str, Any] | None, cells: list[CellProof], ending: Ending
@@ -260,18 +265,28 @@ class _Sealing:
             attempt("executed.ipynb", lambda: self._notebook(kept))
             attempt("executed.html", lambda: self._page(kept, result))
         attempt("the redacted files", self._redact)
+        looked: list[list[str]] = []
+        attempt("the secret gate's answer", lambda: looked.append(self._leaks()))
+        leaks = looked[0] if looked else ["a run whose files it could not read"]
+        problems += [f"the secret gate refuses {leak}" for leak in leaks[:_LEAKS_SHOWN]]
         if len(problems) > len(ending.problems):
             result = build_result(self.folder, cells, Ending(ending.aborted, tuple(problems)))
             attempt(RESULT, lambda: write_result(self.folder, result, self.redactor))
+            if leaks and notebook is not None:  # a page that says `passed` no more
+                attempt("executed.html", lambda: self._page(kept, result))
         notes = () if notebook is not None else ("executed.ipynb: none, no kernel was started",)
         try:
             write_manifest(self.folder, notes)
         except OSError as error:
             self.say(f"manifest.json could not be written: {error}")
-            reasons = [*result.reasons, "the run's record is not whole"]
-            worse = result.verdict if result.verdict.exit_status else Verdict.UNKNOWN
-            result = result.model_copy(update={"verdict": worse, "reasons": reasons})
-        return result
+            return _not_whole(result, "the run's record is not whole")
+        refused = f"the secret gate found {len(leaks)} places" if leaks else ""
+        unsealed = archive_run(self.folder, self.settings, self.say, refused=refused)
+        return _not_whole(result, unsealed) if unsealed else result
+
+    def _leaks(self) -> list[str]:
+        places = look_over(self.folder, self.redactor, self.settings.secret_gate.allow)
+        return [str(place) for place in places]
 
     def _notebook(self, kept: dict[str, Any]) -> None:
         write_text(self.folder / "executed.ipynb", notebook_text(kept))
@@ -287,7 +302,15 @@ class _Sealing:
                 self.redactor.file(path)
 
 
-def seal_unfinished(target_folder: Path, say: Callable[[str], None]) -> list[str]:
+def _not_whole(result: Result, reason: str) -> Result:
+    """What its own files cannot say any more: no pass without its evidence."""
+    worse = result.verdict if result.verdict.exit_status else Verdict.UNKNOWN
+    return result.model_copy(update={"verdict": worse, "reasons": [*result.reasons, reason]})
+
+
+def seal_unfinished(
+    target_folder: Path, settings: Settings, say: Callable[[str], None]
+) -> list[str]:
     """End what a killed process left: remove its resources, write its result (failure 24).
 
     The caller holds the target's lock. A run whose teardown fails is tried again next time.
@@ -308,5 +331,6 @@ def seal_unfinished(target_folder: Path, say: Callable[[str], None]) -> list[str
         write_result(folder, result, Redactor())
         (folder / RESERVE).unlink(missing_ok=True)
         write_manifest(folder, ("sealed by a later run: its own process was killed",))
+        archive_sealed(folder, settings, say)
         sealed.append(folder.name)
     return sealed

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chronos_ops.connectors.aws import Aws
+from chronos_ops.evidence.archiving import archive_sealed
 from chronos_ops.evidence.folder import PARAMETERS, target_lock
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.manifest import write_manifest
@@ -25,12 +26,12 @@ def reap(settings: Settings, outputs: Path, say: Say, aws: Aws | None = None) ->
     """
     folder = outputs / settings.target
     with target_lock(outputs, settings.target):
-        seal_unfinished(folder, say)
-        stayed = _ended_runs(folder, say)
+        seal_unfinished(folder, settings, say)
+        stayed = _ended_runs(folder, settings, say)
         return stayed + _instances(settings, aws or Aws(settings.aws), say)
 
 
-def _ended_runs(folder: Path, say: Say) -> list[str]:
+def _ended_runs(folder: Path, settings: Settings, say: Say) -> list[str]:
     """Teardowns tried again, from the runs' own journals."""
     stayed: list[str] = []
     for start in sorted(folder.glob(f"*/{PARAMETERS}")):
@@ -41,6 +42,7 @@ def _ended_runs(folder: Path, say: Say) -> list[str]:
             say(f"{run.name} did not remove all that it made")
             tear_down(run, FileJournal(run), say)
             write_manifest(run, ("torn down again after its end, by `chronos reap`",))
+            archive_sealed(run, settings, say)
         stayed += [f"{name} of {run.name}" for name, _ in pending_resources(run)]
     return stayed
 

@@ -127,12 +127,12 @@ class Bucket:
         answer = self._aws.call("s3", "get_bucket_versioning", Bucket=self.name)
         return bool(answer.get("Status") == "Enabled")
 
-    def versions(self) -> list[Version]:
-        """Every version and deletion below the prefix, oldest first."""
+    def versions(self, name: str = "") -> list[Version]:
+        """Every version and deletion below the prefix (or of what begins so), oldest first."""
         question = AwsQuestion(
             "s3",
             "list_object_versions",
-            {"Bucket": self.name, "Prefix": self.key("")},
+            {"Bucket": self.name, "Prefix": self.key(name)},
             paginate=True,
         )
         answer = self._aws.ask(question)
@@ -142,6 +142,15 @@ class Bucket:
             for v in answer.get(name) or []
         ]
         return sorted(found, key=lambda v: (v.key, v.written_at, v.latest))
+
+    def first(self, name: str) -> bytes | None:
+        """The oldest version of a small object; None if there never was one."""
+        written = [v for v in self.versions(name) if not v.marker]
+        if not written:
+            return None
+        oldest = written[0]
+        with self._aws.stream(self.name, oldest.key, VersionId=oldest.version) as chunks:
+            return b"".join(chunks)
 
     def look(self, key: str, version: str = "") -> Held:
         """What the bucket tells of an object, or of one version of it."""

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chronos_ops.connectors.aws import Aws
-from chronos_ops.evidence.archive import TIMESTAMPS, Archive
-from chronos_ops.evidence.archive_bucket import Bucket
-from chronos_ops.evidence.archive_push import push
-from chronos_ops.evidence.chain import read_index
-from chronos_ops.evidence.signing import operator_key
-from chronos_ops.evidence.timestamp import request_stamp
+from chronos_ops.evidence.redact import Redactor
+from chronos_ops.evidence.secret_gate import look_over
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.settings import Settings
 
+if TYPE_CHECKING:  # cryptography and boto3: only where an archive is declared
+    from chronos_ops.evidence.archive import Archive
+
 Say = Callable[[str], None]
+_LEAKS_SHOWN = 10
 
 
 def archive_run(run: Path, settings: Settings, say: Say, *, refused: str = "") -> str:
@@ -23,6 +23,9 @@ def archive_run(run: Path, settings: Settings, say: Say, *, refused: str = "") -
     """
     if settings.archive is None:
         return ""
+    from chronos_ops.evidence.archive import Archive
+    from chronos_ops.evidence.signing import operator_key
+
     try:
         archive = Archive(run.parent, settings.archive, operator_key(), say)
         archive.seal(run, refused=refused)
@@ -32,11 +35,29 @@ def archive_run(run: Path, settings: Settings, say: Say, *, refused: str = "") -
     return ""
 
 
-def send(archive: Archive, settings: Settings, say: Say) -> bool:
+def archive_sealed(run: Path, settings: Settings, say: Say) -> str:
+    """`archive_run` for a run whose process is gone: what it handled is not known any more, so the
+    gate looks for what looks like a secret. Says why, if the run is not sealed.
+    """
+    leaks = look_over(run, Redactor(), settings.secret_gate.allow)
+    for leak in leaks[:_LEAKS_SHOWN]:
+        say(f"the secret gate refuses {run.name}: {leak}")
+    refused = f"the secret gate found {len(leaks)} places" if leaks else ""
+    problem = archive_run(run, settings, say, refused=refused)
+    if problem:
+        say(problem)
+    return problem
+
+
+def send(archive: "Archive", settings: Settings, say: Say) -> bool:
     """Stamp and send what waits; says what stays pending. True if nothing does."""
     stamped = _stamp(archive, say)
     if archive.declared.bucket is None:
         return stamped
+    from chronos_ops.connectors.aws import Aws
+    from chronos_ops.evidence.archive_bucket import Bucket
+    from chronos_ops.evidence.archive_push import push
+
     try:
         push(archive, Bucket(Aws(settings.aws), archive.declared))
     except (ChronosError, OSError) as error:
@@ -49,11 +70,15 @@ def send(archive: Archive, settings: Settings, say: Say) -> bool:
     return stamped
 
 
-def _stamp(archive: Archive, say: Say) -> bool:
+def _stamp(archive: "Archive", say: Say) -> bool:
     """Time-stamps that are missing, the newest first; one that is not given ends the trying."""
     url = archive.declared.timestamp_url
     if url is None:
         return True
+    from chronos_ops.evidence.archive import TIMESTAMPS
+    from chronos_ops.evidence.chain import read_index
+    from chronos_ops.evidence.timestamp import request_stamp
+
     try:
         for entry in reversed(read_index(archive.folder).entries):
             token = archive.folder / TIMESTAMPS / f"{entry.name}.tsr"
