@@ -236,15 +236,20 @@ while read -r db; do {psql} -d "$db" <<'END'
 SELECT row_to_json(q) FROM ({query}) q;
 END
 done"""
-_FILES = """cd /
-for n in data_directory config_file hba_file ident_file ssl_cert_file ssl_key_file; do
-p=$({psql} -d postgres -c "SHOW $n") || exit 1
-case $p in /*) ;; "") continue;; *) p=$({psql} -d postgres -c 'SHOW data_directory')/$p;; esac
-stat -L -c "$n %a %U %G %n" "$p"; done"""
+# Paths as the server has them; a relative one is below the data directory.
+_PATH = """SELECT {columns} CASE WHEN setting LIKE '/%' THEN setting
+ELSE current_setting('data_directory') || '/' || setting END FROM pg_settings
+WHERE setting <> '' AND name IN ({names})"""
+_FILES = """cd /; {psql} -F ' ' -d postgres <<'END' |
+{query}
+END
+while read -r n p; do stat -L -c "$n %a %U %G %n" "$p"; done"""
 # The certificate that lies there, and the serial of the one that is really served.
 _CERTIFICATE = """cd /
-f=$({psql} -d postgres -c 'SHOW ssl_cert_file') || exit 1
-case $f in /*) ;; *) f=$({psql} -d postgres -c 'SHOW data_directory')/$f;; esac
+f=$({psql} -d postgres <<'END'
+{query}
+END
+) || exit 1
 openssl x509 -noout -serial -subject -issuer -in "$f" | sed 's/^/file_/'
 openssl s_client -starttls postgres -connect 127.0.0.1:{port} </dev/null 2>/dev/null |
 openssl x509 -noout -serial 2>/dev/null | sed 's/^/served_/'
@@ -259,6 +264,20 @@ _HISTORY = """for h in /root /home/* /var/lib/postgresql; do f=$h/.psql_history
 [ -s "$f" ] && [ ! -L "$f" ] && echo "$f"; done; :"""
 
 
+_LOCATED = (
+    "data_directory",
+    "config_file",
+    "hba_file",
+    "ident_file",
+    "ssl_cert_file",
+    "ssl_key_file",
+)
+
+
+def _paths_of(*names: str) -> str:
+    return _PATH.format(columns="name,", names=", ".join(f"'{name}'" for name in names))
+
+
 def readings(settings: Settings) -> tuple[Reading, ...]:
     """As root on the host; SQL as the cluster's superuser through its socket."""
     port = settings.postgres.port
@@ -270,15 +289,18 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
 
     names = ", ".join(f"'{name}'" for name in SETTINGS)
     listed = f"SELECT name, setting, pending_restart FROM pg_settings WHERE name IN ({names})"  # noqa: S608
+    certificate = _CERTIFICATE.format(
+        psql=psql, port=port, query=_PATH.format(columns="", names="'ssl_cert_file'")
+    )
     each = _EACH_DATABASE.format(psql=psql, query=_DATABASE)
     return (
         Reading("pg_settings", sql(listed), _setting_rows),
         Reading("pg_hba", sql(_HBA), _hba),
         Reading("pg_roles", sql(_ROLES), _roles),
         Reading("pg_databases", each, _databases),
-        Reading("pg_files", _FILES.format(psql=psql), _file_modes),
+        Reading("pg_files", _FILES.format(psql=psql, query=_paths_of(*_LOCATED)), _file_modes),
         Reading("pg_config_modes", _CONFIG_MODES.format(psql=psql), _paths),
-        Reading("pg_certificate", _CERTIFICATE.format(psql=psql, port=port), _key_values),
+        Reading("pg_certificate", certificate, _key_values),
         Reading("pg_unit", "systemctl is-enabled postgresql.service || :", str.strip),
         Reading("pg_history", _HISTORY, _lines),
         Reading(

@@ -352,8 +352,8 @@ def readings(_: Settings) -> tuple[Reading, ...]:
             _lines,
         ),
         Reading(
-            "upgrades",
-            "apt-get -s -o Debug::NoLocking=1 upgrade | sed -n 's/^Inst //p'",
+            "upgrades",  # `apt-get -s upgrade` takes a second of a processor, this a quarter
+            "apt list --upgradable 2>/dev/null | grep / || :",
             _lines,
         ),
         Reading(

@@ -111,10 +111,9 @@ def _fresh(_: Settings, values: Values) -> Verdict:
 def _pending(settings: Settings, values: Values) -> Verdict:
     """Security updates that unattended-upgrades would make; held ones are the stage's finding."""
     held = tuple(name.rstrip("*") for name in settings.hardening.updates.held)
+    found = (line.split()[0].partition("/") for line in values["upgrades"])
     pending = [
-        line.split()[0]
-        for line in values["upgrades"]
-        if "security" in line.lower() and not line.startswith(held)
+        name for name, _, suites in found if "security" in suites and not name.startswith(held)
     ]
     return none_of(pending, "no security update is pending")
 
