@@ -39,6 +39,7 @@ _CELL = (
     "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:pre-wrap;"
     "overflow-wrap:anywhere"
 )
+_MANY, _LONG = 40, 60  # more findings, or lines of text, than one wants to scroll past
 _SMALL = f"color:{GREY};font-size:90%"
 
 
@@ -88,7 +89,7 @@ def step_html(record: StepRecord) -> str:
         parts.append(table_html(outcome.table))
         parts.append(_phases_html(outcome.phases))
         parts.append(findings_html(outcome.findings))
-        parts.append(_text_html(outcome.text))
+        parts.append(_text_html(outcome.text, fold=record.kind != "stage"))
     if record.error is not None:
         text = f"{record.error.type}: {record.error.text}"
         parts.append(f'<pre style="color:{RED};margin:4px 0;white-space:pre-wrap">{_e(text)}</pre>')
@@ -121,6 +122,21 @@ def table_html(rows: Sequence[dict[str, Any]]) -> str:
 def findings_html(findings: Sequence[Finding]) -> str:
     if not findings:
         return ""
+    good = [finding for finding in findings if finding.good]
+    if len(findings) <= _MANY:
+        return _findings_table(findings)
+    bad = [finding for finding in findings if not finding.good]
+    said = f"{len(good)} of {len(findings)} checks are good: show them"
+    return (_findings_table(bad) if bad else "") + _folded(said, _findings_table(good))
+
+
+def _folded(said: str, inside: str) -> str:
+    """Out of the way until somebody wants to see it."""
+    summary = f'<summary style="cursor:pointer;color:{BLUE}">{_e(said)}</summary>'
+    return f'<details style="margin:4px 0">{summary}{inside}</details>'
+
+
+def _findings_table(findings: Sequence[Finding]) -> str:
     rows = []
     for finding in findings:
         mark, colour = _MARKS[finding.status]
@@ -129,10 +145,10 @@ def findings_html(findings: Sequence[Finding]) -> str:
         rows.append(
             f'<tr><td style="{_CELL};color:{colour};white-space:nowrap">'
             f"<b>{mark} {_words(finding.status)}</b></td>"
-            f'<td style="{_CELL}" title="{_e(finding.id)}">'
+            f'<td style="{_CELL};min-width:13em" title="{_e(finding.id)}">'
             f"{_e(finding.title)}{_e(requirement)}{hint}</td>"
             f'<td style="{_CELL}">{_e(finding.observed)}</td>'
-            f'<td style="{_CELL}">{_e(finding.expected)}</td></tr>'
+            f'<td style="{_CELL};min-width:9em">{_e(finding.expected)}</td></tr>'
         )
     names = ("check", "", "observed", "expected")
     head = "".join(f'<th style="{_CELL}">{name}</th>' for name in names)
@@ -146,16 +162,19 @@ def _phases_html(phases: Sequence[Phase]) -> str:
     return table_html(_phase_rows(phases))
 
 
-def _text_html(text: str) -> str:
-    """Preformatted text; lines of a diff are coloured."""
+def _text_html(text: str, *, fold: bool = False) -> str:
+    """Preformatted text; lines of a diff are coloured. Long ones can be folded away."""
     if not text:
         return ""
     lines = []
     for line in text.splitlines():
         colour = GREEN if line.startswith("+") else RED if line.startswith("-") else ""
         lines.append(f'<span style="color:{colour}">{_e(line)}</span>' if colour else _e(line))
-    style = "margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere"
-    return f'<pre style="{style}">{chr(10).join(lines)}</pre>'
+    style = "margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere;font:0.86em/1.35 monospace"
+    shown = f'<pre style="{style}">{chr(10).join(lines)}</pre>'
+    return (
+        _folded(f"{len(lines)} lines: show them", shown) if fold and len(lines) > _LONG else shown
+    )
 
 
 def verdict_html(result: Result) -> str:

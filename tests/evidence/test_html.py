@@ -8,10 +8,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from chronos_ops.evidence.display import bundle
+from chronos_ops.evidence.display import bundle, findings_html, step_html
 from chronos_ops.evidence.html import page, title
-from chronos_ops.evidence.steps import StepError, StepRecord
-from chronos_ops.model.finding import judge
+from chronos_ops.evidence.steps import StepError, StepKind, StepRecord
+from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.result import Result, Verdict
 
@@ -131,3 +131,36 @@ def test_a_real_browser_fetches_the_page_alone_and_shows_it(tmp_path: Path) -> N
         browser.close()
     assert fetched == [path.as_uri()]
     assert wrong == []
+
+
+def test_many_good_checks_are_folded_away_and_the_bad_ones_are_not() -> None:
+    def finding(number: int, status: Status) -> Finding:
+        return Finding(
+            id=f"f{number}", status=status, title=f"title {number}", observed="o", expected="e"
+        )
+
+    few = findings_html([finding(n, Status.PASS) for n in range(40)])
+    assert "<details" not in few
+    many = [finding(n, Status.FAIL if n == 7 else Status.PASS) for n in range(50)]
+    shown, _, folded = findings_html(many).partition("<details")
+    assert "title 7<" in shown
+    assert "title 8<" not in shown
+    assert "49 of 50 checks are good" in folded
+    assert folded.count("✓ pass") == 49
+
+
+def test_a_long_text_of_a_step_is_folded_and_a_diff_is_not() -> None:
+    def shown(kind: StepKind) -> str:
+        record = StepRecord(
+            schema="chronos-ops/step/1",
+            cell="c",
+            kind=kind,
+            status="ok",
+            started_at="2026-11-22T21:00:00.000000Z",
+            seconds=1,
+            outcome=Outcome(summary="s", text="line\n" * 61),
+        )
+        return step_html(record)
+
+    assert "61 lines: show them" in shown("step")
+    assert "<details" not in shown("stage")
