@@ -6,6 +6,7 @@ from typing import Any
 
 from chronos_ops.execution.apply import apply, refuse
 from chronos_ops.execution.context import Context
+from chronos_ops.execution.guard import leftovers
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import judge
 from chronos_ops.model.outcome import Outcome
@@ -47,14 +48,17 @@ def carry_out(stage: Stage, context: Context, agree: Agree) -> Outcome:
     """Apply what the stage finds to do; a second look must find nothing.
 
     Raises UnfitTarget (the plan's own refusals), Refused (a restart that was not allowed, no
-    consent).
+    consent, another run's guard that is still armed).
     """
+    left = leftovers(context.ssh)  # before asking: what is unconfirmed may go at any moment (H9)
+    for told in left:
+        context.journal.note("guard", told=told)
     plan = make_plan(stage, context)
     allow_restart = bool(getattr(context.parameters, "allow_restart", False))
     refuse(plan, allow_restart=allow_restart)
     if plan.empty:
         return Outcome(
-            summary=f"Nothing to do: {plan.noop_reason or 'all is as declared'}.",
+            summary=_with(left, f"Nothing to do: {plan.noop_reason or 'all is as declared'}."),
             measures=_measures(plan, 0),
         )
     text = plan_text(plan)
@@ -71,11 +75,15 @@ def carry_out(stage: Stage, context: Context, agree: Agree) -> Outcome:
         requirement="B3",
     )
     return Outcome(
-        summary=f"{_count(plan)} made. Effect on the database: {plan.effect}.",
+        summary=_with(left, f"{_count(plan)} made. Effect on the database: {plan.effect}."),
         findings=[settled],
         text=text,
         measures=_measures(plan, len(applied)),
     )
+
+
+def _with(left: list[str], summary: str) -> str:
+    return " ".join([summary, *(f"Before it: {told}." for told in left)])
 
 
 def plan_text(plan: Plan) -> str:

@@ -1,8 +1,11 @@
 """Carry a plan out: the journal first, then the deed. A restart needs the operator's word (B3)."""
 
+from collections.abc import Callable, Sequence
+
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.deeds import Doer
+from chronos_ops.execution.guard import Guard
 from chronos_ops.model.errors import ChronosError, Refused, UnfitTarget
 from chronos_ops.model.plan import Change, Effect, Plan
 
@@ -20,16 +23,46 @@ def apply(
     `temporary`: what the changes create belongs to this run and is removed at its end (their
     `undo` is journalled as a resource before the deed). Raises, before anything is touched,
     UnfitTarget if the plan must not be applied, Refused if it would restart PostgreSQL without
-    `allow_restart`. A change that acts on the running database and breaks is undone at once.
+    `allow_restart`. A change that acts on the running database and breaks is undone at once; a
+    guarded one that a new connection does not confirm is taken back by the host (ChronosError).
     """
     refuse(plan, allow_restart=allow_restart)
     doer = Doer(context.aws, ssh or context.ssh, context.journal.keep_secret)
-    applied: list[str] = []
-    for change in plan.changes:
-        context.say(f"{change.title} …")
-        _apply_change(change, context, doer, temporary=temporary)
-        applied.append(change.id)
-    return applied
+
+    def carry_out(changes: Sequence[Change]) -> None:
+        for change in changes:
+            context.say(f"{change.title} …")
+            _apply_change(change, context, doer, temporary=temporary)
+
+    places = [number for number, change in enumerate(plan.changes) if change.guard]
+    if not places:
+        carry_out(plan.changes)
+    else:
+        first, end = places[0], places[-1] + 1
+        guarded = [plan.changes[number] for number in places]
+        guard = Guard(plan.name, guarded, context, doer.ssh)
+        carry_out(plan.changes[:first])
+        _guarded(plan.changes[first:end], guard, carry_out)
+        carry_out(plan.changes[end:])
+    return [change.id for change in plan.changes]
+
+
+def _guarded(
+    changes: Sequence[Change], guard: Guard, carry_out: Callable[[Sequence[Change]], None]
+) -> None:
+    """The way back first; taken away only by a second connection, else taken (H9)."""
+    try:
+        guard.arm()
+        for number, change in enumerate(changes):
+            if number:
+                guard.renew()
+            carry_out((change,))
+        guard.confirm()
+    except BaseException as error:
+        instead = guard.take_back(error)
+        if instead is None:
+            raise
+        raise instead from error
 
 
 def refuse(plan: Plan, *, allow_restart: bool) -> None:
