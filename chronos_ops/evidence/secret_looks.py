@@ -12,7 +12,8 @@ _MASKS = re.compile(r"\*{3,}|<[^<>]*>|\$\{?[\w({]|\{\{?|%[sdr(]|x{4,}|\.{3}|…|
 class Look:
     """One rule. `hints`: texts (lower case) without one of which the pattern is not tried.
 
-    The found text is the pattern's group `secret`.
+    The found text is the group `secret` of the pattern, or of `then`, which is tried where a
+    pattern of lower case ends: that is how one scans a megabyte in no time.
     """
 
     rule: str
@@ -20,6 +21,7 @@ class Look:
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
     judge: Callable[[str], bool] = lambda _text: True
+    then: re.Pattern[str] | None = None
 
 
 def entropy(text: str) -> float:
@@ -94,11 +96,12 @@ LOOKS = (
         "assignment",
         "a value given to a secret's name",
         (*("passw", "pwd", "passphrase", "pass", "secret", "token", "key", "credential"),),
+        re.compile(_NAME),
+        _random,
         re.compile(
-            rf"(?i:{_NAME}){_QUOTE}[ \t]{{0,3}}(?:=>|:=|=|:)[ \t]{{0,3}}{_QUOTE}"
+            rf"{_QUOTE}[ \t]{{0,3}}(?:=>|:=|=|:)[ \t]{{0,3}}{_QUOTE}"
             r"(?P<secret>[^\s\"'\\,;&<>(){}\[\]]{8,200})"
         ),
-        _random,
     ),
     Look(
         "authorization",
@@ -145,10 +148,22 @@ LOOKS = (
 def looks_in(text: str) -> Iterator[tuple[Look, int, str]]:
     """Rule, offset and found text of whatever looks like a secret."""
     lower = text.lower()
+    if len(lower) != len(text):  # a few letters grow
+        lower = "".join(c.lower() if c.isascii() else c for c in text)
     for look in LOOKS:
         if not any(hint in lower for hint in look.hints):
             continue
-        for match in look.pattern.finditer(text):
+        for match in _matches(look, text, lower):
             found = match["secret"]
             if look.judge(found):
                 yield look, match.start("secret"), found
+
+
+def _matches(look: Look, text: str, lower: str) -> Iterator[re.Match[str]]:
+    if look.then is None:
+        yield from look.pattern.finditer(text)
+        return
+    for name in look.pattern.finditer(lower):
+        match = look.then.match(text, name.end())
+        if match:
+            yield match
