@@ -22,33 +22,28 @@ LOG_SETTINGS = postgres_settings(
     "syslog_sequence_numbers",
 )
 
+# The collector keeps a list of the files that it writes: `csvlog log/postgresql.csv`.
 _FILES = """
-SELECT coalesce(pg_current_logfile('stderr'), '') AS stderr,
-       coalesce(pg_current_logfile('csvlog'), '') AS csvlog,
+SELECT coalesce(pg_read_file('current_logfiles', 0, 8192, true), '') AS listed,
        current_setting('data_directory') AS data_directory
 """
 
 
-@dataclass(frozen=True)
-class CollectorFiles:
-    """Absolute paths of what the logging collector writes now; empty: it does not."""
-
-    stderr: str
-    csvlog: str
-
-
-def _read_files(rows: Rows) -> CollectorFiles:
+def _read_files(rows: Rows) -> dict[str, str]:
     if len(rows) != 1:
         raise UnreadableAnswer("PostgreSQL's log files: one row expected", len(rows))
     base = rows[0]["data_directory"]
+    found: dict[str, str] = {}
+    for line in rows[0]["listed"].splitlines():
+        kind, _, path = line.partition(" ")
+        if not path:
+            raise UnreadableAnswer("not a line of current_logfiles", line)
+        found[kind] = path if path.startswith("/") else f"{base}/{path}"
+    return found
 
-    def whole(path: str) -> str:
-        return path if not path or path.startswith("/") else f"{base}/{path}"
 
-    return CollectorFiles(whole(rows[0]["stderr"]), whole(rows[0]["csvlog"]))
-
-
-COLLECTOR_FILES: Fact[CollectorFiles] = Fact("postgres_log_files", SqlQuestion(_FILES), _read_files)
+# stderr, csvlog, jsonlog: absolute path of what the logging collector writes now; empty: it is off.
+COLLECTOR_FILES: Fact[dict[str, str]] = Fact("postgres_log_files", SqlQuestion(_FILES), _read_files)
 
 # The postmaster's own stderr says where the log is, whatever the configuration says.
 _SCRIPT = """

@@ -240,7 +240,7 @@ def _operator_in(context: Context, jail: str) -> list[Finding]:
 
 
 def _unbanned(jail: str, again: Guessed, lasted: float | None) -> Finding:
-    timed = lasted is None or lasted >= SHORT_SECONDS - 1
+    timed = lasted is None or lasted >= SHORT_SECONDS - 5
     return judge(
         f"bans.{jail}.timed-unban",
         f"The ban ends by itself ({_NAMES[jail]})",

@@ -14,10 +14,12 @@ from chronos_ops.model.secret import Secret
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.cluster import declared_cluster, missing_cluster
 from chronos_ops.plans.fail2ban import (
+    FILTER_PATH,
     JAILS,
     amiss,
     banned_operators,
     facts,
+    filter_text,
     is_spared,
     spared_networks,
     wanted_source,
@@ -44,8 +46,10 @@ def judge_jails(context: Context) -> list[Finding]:
     if cluster is None:
         wrong = [missing_cluster(context.settings, values["clusters"])]
     else:
-        found, _ = wanted_source(values, cluster)
+        found, prefix = wanted_source(values, cluster)
         wrong = amiss(context.settings, fail2ban, found, values["sshd"].ports)
+        if values["texts"][FILTER_PATH] != filter_text(found, prefix):
+            wrong.append("postgresql: its filter was made for another log format")
     findings = [
         judge(
             "bans.jails",

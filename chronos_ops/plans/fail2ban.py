@@ -47,7 +47,7 @@ for jail in "$@"; do
   n=0
   until said | grep -qF "$line"; do
     n=$((n + 1))
-    if [ $n -gt 600 ] || ! systemctl is-active --quiet fail2ban.service; then
+    if [ $n -gt 400 ] || ! systemctl is-active --quiet fail2ban.service; then
       echo "fail2ban did not say: $line" >&2
       said | grep -iE 'error|warning' >&2 || journalctl -q -n 20 -u fail2ban.service >&2
       exit 1
@@ -254,16 +254,27 @@ def _configuration(
         undo.append(
             RemoveFile(path=path) if former is None else WriteFile(path=path, content=former)
         )
-    plain = RunCommand(argv=("systemctl", "restart", "fail2ban.service"), timeout_seconds=60)
+    undo += [RunCommand(argv=argv, timeout_seconds=60) for argv in _as_it_was(fail2ban)]
     return Change(
         id="bans.jails",
         title="ban who guesses at SSH or PostgreSQL: his packets are dropped",
         why=f"in effect now: {'; '.join(wrong) or 'other files than wanted'}"[:600],
         deeds=(*(WriteFile(path=p, content=t) for p, t in new.items()), deed),
-        undo=(*undo, plain),
+        undo=tuple(undo),
         before="".join(current[path] or "" for path in new),
         after="".join(new.values()) or "restarted, each jail in operation",
+        guard=True,  # a jail that bans the operator is a lock-out too
     )
+
+
+def _as_it_was(fail2ban: Fail2ban) -> list[tuple[str, ...]]:
+    """Running or not, started at boot or not, as before."""
+    unit = "fail2ban.service"
+    verb = "restart" if fail2ban.active == "active" else "stop"
+    found = [("systemctl", verb, unit)]
+    if fail2ban.enabled == "disabled":
+        found.append(("systemctl", "disable", "--quiet", unit))
+    return found
 
 
 def banned_operators(settings: Settings, fail2ban: Fail2ban) -> dict[str, tuple[str, ...]]:

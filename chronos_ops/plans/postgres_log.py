@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chronos_ops.facts.postgres import Cluster, Setting
-from chronos_ops.facts.postgres_log import CollectorFiles, Stderr
+from chronos_ops.facts.postgres_log import Stderr
 from chronos_ops.plans.drop_in import Wanted
 
 FILE_NAME = "82-chronos-bans.conf"
@@ -19,10 +19,12 @@ _ENGLISH = re.compile(r"(C|POSIX|en)\b|(C|en)[._]")
 _TIMED = re.compile(r"%-?\d*[mtn]")
 _ADDRESSED = re.compile(r"%-?\d*[hr]")
 
+# Quotes are counted: a name that pretends to be a whole line has too many of them.
+_WHO = r'"[^"]*", user "[^"]*"(?:, database "[^"]*")?(?:, [^"]*)?'
 _REFUSED = (
     r'[\w-]+ authentication failed for user "[^"]*"',
-    r'no pg_hba\.conf entry for (?:host|replication connection from host) "[^"]*", user "[^"]*".*',
-    r"pg_hba\.conf rejects (?:replication )?connection for (?:host|replication).*",
+    rf"no pg_hba\.conf entry for (?:host|replication connection from host) {_WHO}",
+    rf"pg_hba\.conf rejects (?:connection for host|replication connection for host) {_WHO}",
     r'role "[^"]*" (?:does not exist|is not permitted to log in)',
 )
 _TIME = r"[\d-]+ [\d:.]+ \S+"
@@ -51,7 +53,7 @@ _ESCAPES = {  # what an escape of log_line_prefix prints; not those that a clien
 class Source:
     """Where refused logins can be read. `journal`: a journal match; else `file` is a path."""
 
-    kind: str  # "lines", "csv"
+    kind: str  # "lines", "csv", "json"
     file: str = ""
     journal: str = ""
 
@@ -61,7 +63,7 @@ class Source:
 
 
 def source(
-    log: Mapping[str, str], cluster: Cluster, collector: CollectorFiles, stderr: Stderr
+    log: Mapping[str, str], cluster: Cluster, collector: Mapping[str, str], stderr: Stderr
 ) -> Source:
     """Where the log is with these settings (name: value)."""
     kinds = destinations(log["log_destination"])
@@ -72,10 +74,9 @@ def source(
             return Source("lines", journal=f"_SYSTEMD_UNIT={cluster.unit}")
         if _is_file(stderr.target):
             return Source("lines", file=stderr.target)
-    if collected and named and "stderr" in kinds and collector.stderr:
-        return Source("lines", file=collector.stderr)
-    if collected and named and "csvlog" in kinds and collector.csvlog:
-        return Source("csv", file=collector.csvlog)
+    for destination, kind in (("stderr", "lines"), ("csvlog", "csv"), ("jsonlog", "json")):
+        if collected and named and destination in kinds and destination in collector:
+            return Source(kind, file=collector[destination])
     return Source("lines", journal=f"SYSLOG_IDENTIFIER={log['syslog_ident']}")
 
 
@@ -92,7 +93,7 @@ def wanted_log(
     settings: Mapping[str, Setting],
     path: str,
     cluster: Cluster,
-    collector: CollectorFiles,
+    collector: Mapping[str, str],
     stderr: Stderr,
 ) -> tuple[Wanted, ...]:
     """Settings without which a line tells neither who came nor when. `path`: our drop-in."""
@@ -127,6 +128,8 @@ def failregex(found: Source, prefix: str) -> str:
         quoted = r'(?:"(?:[^"]|"")*")?'
         head = rf'^\s*(?:[A-Z]+)?,{quoted},{quoted},\d*,"<ADDR>:\d+",'
         return head + r".*,FATAL,(?:28P01|28000),"
+    if found.kind == "json":
+        return r'"remote_host":"<ADDR>".*"error_severity":"FATAL","state_code":"(?:28P01|28000)"'
     head = r"^\S+ \S+?(?:\[\d+\])?:\s+(?:\[\d+-\d+\]\s+)?" if found.journal else "^"
     refused = "|".join(_REFUSED)
     return (
@@ -137,27 +140,34 @@ def failregex(found: Source, prefix: str) -> str:
 
 
 def prefix_pattern(prefix: str, *, date_cut: bool) -> str:
-    """The prefix as a pattern, up to the address; behind it anything may stand.
+    """The prefix as a pattern. Behind an address that nothing chosen precedes, anything may stand.
 
     `date_cut`: fail2ban has taken the date at the line's beginning away, perhaps not its zone.
     """
-    pattern = ""
-    position = 0
+    pattern, position, chosen, addressed = "", 0, False, False
     for match in re.finditer(r"%(-?\d+)?([a-zA-Z%])", prefix):
         pattern += _literal(prefix[position : match.start()])
         position = match.end()
         letter = match[2]
         rest = prefix[position:]
         if letter in "hr":
-            return pattern + ("" if match[1] is None else r"\s*") + r"<ADDR>(?:\(\d+\))?\b.*?"
+            piece = r"\S*" if addressed else r"<ADDR>(?:\(\d+\))?"
+            pattern += rf"\s*{piece}\s*" if match[1] else piece
+            addressed = True
+            if not chosen:
+                return pattern + r"(?![\w.]).*?"
+            continue
         if date_cut and letter in "mtn" and not pattern.strip():
             pattern = r"\s*(?:[A-Za-z]{1,6}|[+-]\d{2}(?::?\d{2})?)?"
             continue
-        piece = _ESCAPES.get(letter)
-        if piece is None:  # user, database, application: chosen by the client
+        known = _ESCAPES.get(letter)
+        if known is not None:
+            piece = known
+        else:  # user, database, application: chosen by the client
+            chosen = True
             piece = f"[^{re.escape(rest[0])}]*" if rest and rest[0] not in "% " else r"\S*"
         pattern += rf"\s*{piece}\s*" if match[1] else piece
-    return pattern + _literal(prefix[position:]) + ".*?"
+    return pattern + _literal(prefix[position:])
 
 
 def _literal(text: str) -> str:
