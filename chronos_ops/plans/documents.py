@@ -12,7 +12,7 @@ def shown(document: Mapping[str, Any]) -> str:
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Equal, whether a single value stands in a list or not, and in any order of keys."""
-    return _plain(one) == _plain(other)
+    return bool(_plain(one) == _plain(other))
 
 
 def _plain(value: Any) -> Any:
