@@ -9,7 +9,7 @@ import dns.resolver
 
 from chronos_ops.model.errors import TransportError, UsageError
 
-_SECONDS = 10.0
+_SECONDS = 5.0
 _PORT = 53
 
 

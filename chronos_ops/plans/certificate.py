@@ -261,6 +261,7 @@ def _issue(
     live: CertificateFile | None,
     reason: str,
 ) -> Change:
+    unit = f"{certbot.unit}.service"
     return Change(
         id="certificate.issue",
         title=f"have a certificate issued for {', '.join(declared.names)}: {reason}",
@@ -268,6 +269,8 @@ def _issue(
         deeds=(
             RunCommand(argv=issue_argv(declared, certbot), timeout_seconds=960),
             RunCommand(argv=(DEPLOY,)),
+            # An earlier failure of the unit is over now.
+            RunCommand(argv=("systemctl", "reset-failed", unit), accept=(0, 1)),
         ),
         before="" if live is None else f"{', '.join(live.leaf.names)}, {live.leaf.issuer}\n",
         after=f"{', '.join(declared.names)}, by {declared.directory_url} ({declared.challenge})\n",
