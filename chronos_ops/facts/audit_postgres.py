@@ -229,8 +229,8 @@ _DATABASE = """SELECT current_database() AS name, pg_get_userbyid(d.datdba) AS o
  FROM pg_database d WHERE d.datname = current_database()"""
 
 
-_PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -p {port}"
-_EACH_DATABASE = """cd /; set -e
+PSQL = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -p {port}"
+EACH_DATABASE = """cd /; set -e
 {psql} -d postgres -c 'SELECT datname FROM pg_database WHERE datallowconn' |
 while read -r db; do {psql} -d "$db" <<'END'
 SELECT row_to_json(q) FROM ({query}) q;
@@ -281,7 +281,7 @@ def _paths_of(*names: str) -> str:
 def readings(settings: Settings) -> tuple[Reading, ...]:
     """As root on the host; SQL as the cluster's superuser through its socket."""
     port = settings.postgres.port
-    psql = _PSQL.format(port=port)
+    psql = PSQL.format(port=port)
 
     def sql(query: str) -> str:
         rows_of = f"SELECT coalesce(json_agg(q), '[]') FROM ({query}) q;"  # noqa: S608 - frozen
@@ -292,7 +292,7 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
     certificate = _CERTIFICATE.format(
         psql=psql, port=port, query=_PATH.format(columns="", names="'ssl_cert_file'")
     )
-    each = _EACH_DATABASE.format(psql=psql, query=_DATABASE)
+    each = EACH_DATABASE.format(psql=psql, query=_DATABASE)
     return (
         Reading("pg_settings", sql(listed), _setting_rows),
         Reading("pg_hba", sql(_HBA), _hba),
