@@ -34,14 +34,22 @@ def _no_mask(text: str) -> bool:
     return not _MASKS.search(text)
 
 
+_PATH = re.compile(r"[./~]|arn:|https?:")
+_CODE = re.compile(r"[A-Za-z_][\w.]*[(\[].*")
+_WORDS = re.compile(r"(?i:[a-z]+|\d{1,4})(?:[-_.:/+](?i:[a-z]+|\d{1,4}))*")  # aes-256-cbc
+_MOMENT = re.compile(r"\d{4}-?\d\d-?\d\dT\d\d.*")  # a stamp, a run's id
+
+
 def _random(text: str) -> bool:
-    """Looks drawn by lot: not a name, a path, a word or code."""
-    if not _no_mask(text) or text.startswith(("/", "arn:", "./", "~/")):
+    """Looks drawn by lot: not a name, a path, words, a moment or code."""
+    text = text.rstrip(".:;!?")
+    if len(text) < 8 or not _no_mask(text) or _PATH.match(text):
         return False
-    if re.fullmatch(r"[A-Za-z_][\w.]*[(\[].*|[a-z]+([-_.][a-z]+)*|[A-Z]+([-_][A-Z]+)*", text):
+    if any(shape.fullmatch(text) for shape in (_CODE, _WORDS, _MOMENT)):
         return False
-    kinds = sum(bool(re.search(kind, text)) for kind in ("[a-z]", "[A-Z]", r"\d", r"[^\w\s]"))
-    return kinds >= 2 and entropy(text) >= 3.0
+    letters, digits = re.search("[A-Za-z]", text), re.search(r"\d", text)
+    others = re.search(r"[^\w\s.:-]", text)
+    return bool(letters and (digits or others)) and entropy(text) >= 3.0
 
 
 def _key_of_40(text: str) -> bool:

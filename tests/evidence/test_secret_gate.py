@@ -162,6 +162,12 @@ HARMLESS = [
     "http://10.1.2.3:8443/path@x",
     "mailto:ops@example.org at 12:30",
     "passwordless sudo: yes",
+    "PAM takes no empty password: common-auth: auth\t[success=1 default=ignore]",
+    "operator password: SCRAM-SHA-256 (expected: SCRAM-SHA-256)",
+    "passphrase: aes-256-cbc",
+    "token: GetParameterByPath",
+    "secret: 20261122T214503Z-drill-1f00ba",
+    "secret: 2026-11-22T21:00:00.000000Z",
     "md5: 0123456789abcdef0123456789abcdef",
     "<code>secrets</code>: none of them",
 ]
