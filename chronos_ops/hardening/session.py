@@ -4,6 +4,7 @@ A proof looks from outside, by tools that are not ours; a new one is a function 
 gives an Outcome with findings, and a line here.
 """
 
+from chronos_ops.hardening.access_document import access_document
 from chronos_ops.hardening.audit import audit_after, audit_before
 from chronos_ops.hardening.bans import ban_proof
 from chronos_ops.hardening.before_after import before_after
@@ -18,6 +19,7 @@ from chronos_ops.hardening.served import served_certificate
 from chronos_ops.hardening.still_working import still_working
 
 __all__ = [
+    "access_document",
     "audit_after",
     "audit_before",
     "ban_proof",
