@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,21 +26,39 @@ def push(archive: Archive, bucket: Bucket) -> list[Entry]:
     An entry's receipt is written when all of it is there, its line of the index last. A run that
     was changed after it was sealed is not sent; it holds nobody else up (NotSealed at the end).
     """
+    with archive.pushing():
+        try:
+            return _push(archive, bucket)
+        except AwsRefused as error:
+            if error.code != "NoSuchBucket":
+                raise
+            if not archive.declared.create_bucket:
+                error.add(f"./chronos archive init --target {archive.runs.name} makes the bucket")
+                raise
+            # A new bucket (a lab's is as young as the lab): whatever was sent went elsewhere.
+            bucket.make()
+            shutil.rmtree(archive.folder / RECEIPTS, ignore_errors=True)
+            return _push(archive, bucket)
+
+
+def _push(archive: Archive, bucket: Bucket) -> list[Entry]:
+    entries = read_index(archive.folder).entries
+    waiting = [entry for entry in entries if _wanted(archive, entry)]
+    if not waiting:
+        return []
+    if not (archive.folder / RECEIPTS).is_dir():
+        pem = (archive.folder / PUBLIC_KEY).read_bytes()
+        bucket.keep(PUBLIC_KEY, pem, hashlib.sha256(pem).hexdigest())
+        (archive.folder / RECEIPTS).mkdir()
+    newest = {entry.run: entry for entry in entries}
     sent: list[Entry] = []
     changed: list[NotSealed] = []
-    with archive.pushing():
-        waiting = [entry for entry in read_index(archive.folder).entries if _wanted(archive, entry)]
-        if not waiting:
-            return []
-        if not (archive.folder / RECEIPTS).is_dir():
-            _begin(archive, bucket)
-        newest = {entry.run: entry for entry in read_index(archive.folder).entries}
-        for entry in waiting:
-            try:
-                _send(archive, bucket, entry, again=newest[entry.run] != entry)
-                sent.append(entry)
-            except NotSealed as error:
-                changed.append(error)
+    for entry in waiting:
+        try:
+            _send(archive, bucket, entry, again=newest[entry.run] != entry)
+            sent.append(entry)
+        except NotSealed as error:
+            changed.append(error)
     if changed:
         raise changed[0]
     return sent
@@ -51,21 +70,6 @@ def _wanted(archive: Archive, entry: Entry) -> bool:
         return True
     stamped = (archive.folder / TIMESTAMPS / f"{entry.name}.tsr").is_file()
     return stamped and not any("/timestamps/" in o["key"] for o in read_json(receipt)["objects"])
-
-
-def _begin(archive: Archive, bucket: Bucket) -> None:
-    """The bucket and the archive's public key in it."""
-    pem = (archive.folder / PUBLIC_KEY).read_bytes()
-    digest = hashlib.sha256(pem).hexdigest()
-    try:
-        bucket.keep(PUBLIC_KEY, pem, digest)
-    except AwsRefused as error:
-        if error.code != "NoSuchBucket" or not archive.declared.create_bucket:
-            error.add(f"./chronos archive init --target {archive.runs.name} makes the bucket")
-            raise
-        bucket.make()
-        bucket.keep(PUBLIC_KEY, pem, digest)
-    (archive.folder / RECEIPTS).mkdir()
 
 
 def _send(archive: Archive, bucket: Bucket, entry: Entry, *, again: bool) -> None:

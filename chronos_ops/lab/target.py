@@ -80,6 +80,11 @@ def write_parameters(
             "host_s3_ca": str(aws.ca_file),
             "host_s3_uri_style": "path",
         },
+        "archive": {
+            "bucket": "project-chronos-evidence",
+            "create_bucket": True,
+            "retention_days": 30,
+        },
         "drill": {"bundle_id": "small_3_0", "blueprint_id": "debian_13", "user": USER},
     }
     # The rest of the subnet stands for applications: they reach the database, and may be banned.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chronos_ops.evidence.folder import outputs_dir
 from chronos_ops.lab import control
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.lab.leftovers import TEST_LABS
@@ -23,8 +25,10 @@ LAB = f"test-{os.getpid()}"
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStatus]:
     """A lab that is up: target `lab.name`, declared host `db`, AWS. Gone afterwards, always."""
     _forget_dead_targets()
+    shutil.rmtree(outputs_dir() / LAB / "archive", ignore_errors=True)  # of a dead namesake
     patch = pytest.MonkeyPatch()
     patch.setenv("CHRONOS_LAB_USER_STATE", str(tmp_path_factory.mktemp("operator")))
+    patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))  # the archive's key
     try:
         yield control.up(LAB, progress=print)
     finally:

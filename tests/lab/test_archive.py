@@ -1,6 +1,8 @@
 """The archive in a real bucket with Object Lock: what was done to it there is seen (R4)."""
 
 import itertools
+import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +26,8 @@ from chronos_ops.model.settings import Settings, load_settings
 from tests.evidence.archived_runs import make_archive, make_run
 
 BUCKET = "archive-under-test"
+SHORT_LIVED = f"short-lived-{os.getpid()}"
+NO_LOCKS = f"no-locks-{os.getpid()}"
 _numbers = itertools.count()
 
 
@@ -37,7 +41,7 @@ class Case:
 
     def __init__(self, aws: Aws, folder: Path, **declared: Any) -> None:
         given = {"lock_mode": "GOVERNANCE", "retention_days": 30, "create_bucket": True}
-        prefix = f"case-{next(_numbers)}"
+        prefix = f"case-{os.getpid()}-{next(_numbers)}"
         self.declared = Declared.model_validate(
             {"bucket": BUCKET, "prefix": prefix, **given, **declared}
         )
@@ -160,8 +164,6 @@ def _replace_version(case: Case) -> None:
 
 def _cut_off(case: Case) -> None:
     """The last line with its statement, receipt and run: here nothing tells of it any more."""
-    import shutil
-
     index = case.runs / ARCHIVE / INDEX
     index.write_text(index.read_text().splitlines(keepends=True)[0])
     for folder in (STATEMENTS, RECEIPTS):
@@ -206,8 +208,8 @@ def test_a_replaced_key_is_caught_by_the_locked_one(case: Case, tmp_path: Path) 
 
 def test_a_bucket_without_object_lock_is_refused_and_named(aws: Aws, tmp_path: Path) -> None:
     where = {"LocationConstraint": aws.settings.region}
-    aws.call("s3", "create_bucket", Bucket="no-locks", CreateBucketConfiguration=where)
-    made = Case(aws, tmp_path, bucket="no-locks")
+    aws.call("s3", "create_bucket", Bucket=NO_LOCKS, CreateBucketConfiguration=where)
+    made = Case(aws, tmp_path, bucket=NO_LOCKS)
     with pytest.raises(AwsRefused):
         push(made.archive, made.bucket)
     assert len(pending(made.runs)) == 2
@@ -219,6 +221,28 @@ def test_a_bucket_that_is_not_there_is_made_only_if_declared(aws: Aws, tmp_path:
     with pytest.raises(AwsRefused, match="archive init"):
         push(made.archive, made.bucket)
     assert "archive.bucket" in made.failed()
+
+
+def test_a_bucket_that_is_gone_is_made_anew_where_that_is_declared(
+    aws: Aws, tmp_path: Path
+) -> None:
+    """A lab's bucket ends with the lab; what was sealed on this machine goes into the next one."""
+    made = Case(aws, tmp_path, bucket=SHORT_LIVED)
+    push(made.archive, made.bucket)
+    for version in made.bucket.versions():
+        aws.call(
+            "s3",
+            "delete_object",
+            Bucket=SHORT_LIVED,
+            Key=version.key,
+            VersionId=version.version,
+            BypassGovernanceRetention=True,
+        )
+    aws.call("s3", "delete_bucket", Bucket=SHORT_LIVED)
+    assert {"archive.bucket"} <= made.failed().keys()
+    made.archive.seal(make_run(made.runs, 3))
+    assert len(push(made.archive, made.bucket)) == 3
+    assert made.failed() == {}
 
 
 def test_what_fails_stays_pending_and_is_sent_later(
