@@ -28,7 +28,7 @@ gone() {{
   systemctl stop "$name.timer" 2>/dev/null
   rm -f "$units/multi-user.target.wants/$name.service" "$units/$name.service" "$units/$name.timer"
   systemctl daemon-reload
-  systemctl reset-failed "$name.service" 2>/dev/null
+  systemctl reset-failed "$name.service" "$name.timer" 2>/dev/null
   rm -rf "$dir"
 }}
 """
@@ -91,7 +91,7 @@ _REVERT = (
     _PATHS
     + """
 [ -e "$dir/armed" ] || exit 0
-systemctl reset-failed "$name.service" 2>/dev/null
+systemctl reset-failed "$name.service" "$name.timer" 2>/dev/null
 systemctl start "$name.service" || "$dir/revert" || { tail -n 20 "$dir/log" >&2; exit 1; }
 [ -e "$dir/reverted" ] || { echo "not taken back" >&2; exit 1; }
 """

@@ -100,6 +100,8 @@ def timer_text(identifier: str, seconds: int) -> str:
     """Counts from its (re)start. At boot the service comes by itself."""
     return f"""[Unit]
 Description=When {unit(identifier)}.service takes back what was not confirmed
+# It is started anew for each change of a plan, which may be six in a second.
+StartLimitIntervalSec=0
 
 [Timer]
 OnActiveSec={seconds}
