@@ -21,7 +21,7 @@ def out(*argv):
 found = {"installed": False, "answers": False, "error": "", "jails": {},
          "active": out("systemctl", "is-active", "fail2ban.service"),
          "enabled": out("systemctl", "is-enabled", "fail2ban.service"),
-         "nft": out("nft", "-j", "list", "ruleset"), "journal": False}
+         "nft": out("nft", "-j", "list", "table", "inet", "f2b-table"), "journal": False}
 
 since = out("systemctl", "show", "-p", "StateChangeTimestamp", "--value", "fail2ban.service")
 found["started"] = int(out("date", "-d", since, "+%s") or 0) if since else 0
@@ -62,7 +62,7 @@ def jail(name):
         "ignored": [str(ip) for ip in ask("get", name, "ignoreip")],
         "ban_seconds": ask("get", name, "bantime"), "max_retry": ask("get", name, "maxretry"),
         "find_seconds": ask("get", name, "findtime"),
-        "patterns": ask("get", name, "failregex"), "actions": deeds,
+        "actions": deeds,
     }
 
 if found["installed"]:
@@ -90,7 +90,6 @@ class Jail:
     ban_seconds: int
     find_seconds: int
     max_retry: int
-    patterns: tuple[str, ...]
     blocktypes: tuple[str, ...]  # of each action: "drop", "reject ..."
     ports: tuple[str, ...]  # of each action: "22", "ssh"
     failed: int
@@ -131,7 +130,6 @@ def _jail(name: str, data: dict[str, Any]) -> Jail:
         ban_seconds=int(data["ban_seconds"]),
         find_seconds=int(data["find_seconds"]),
         max_retry=int(data["max_retry"]),
-        patterns=tuple(data["patterns"]),
         blocktypes=tuple(action["blocktype"] for action in actions),
         ports=tuple(action["port"] for action in actions),
         failed=int(data["failed"]),

@@ -1,0 +1,226 @@
+"""SSH and bans on a real host: hardened, broken by another hand, seen, mended (H2, H3; 16, 17)."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chronos_ops.connectors.aws import Aws
+from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.evidence.journal import FileJournal
+from chronos_ops.evidence.redact import Redactor
+from chronos_ops.execution.context import Context
+from chronos_ops.execution.declared_host import declared_host
+from chronos_ops.execution.deeds import Doer
+from chronos_ops.facts.fail2ban import FAIL2BAN
+from chronos_ops.hardening import jails
+from chronos_ops.hardening.logins import outside_logins
+from chronos_ops.lab import control
+from chronos_ops.lab.control import LabStatus
+from chronos_ops.model.errors import UnfitTarget
+from chronos_ops.model.finding import Finding, Status
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.parameters import parse_parameters
+from chronos_ops.model.plan import Plan
+from chronos_ops.model.settings import load_settings
+from chronos_ops.model.stage import Stage
+from chronos_ops.plans.access import DATABASE_ACCESS
+from chronos_ops.plans.fail2ban import BANS
+from chronos_ops.plans.ssh import SSH
+from chronos_ops.runbook_stage import carry_out, make_plan
+
+pytestmark = pytest.mark.lab
+Run = Callable[..., str]
+HOST = "guarded"
+_CLUSTER = """#!/bin/sh
+exec pg_createcluster --start "$(ls /usr/lib/postgresql)" main -- --no-sync
+"""
+    '#!/bin/sh\nexec pg_createcluster --start "$(ls /usr/lib/postgresql)" main -- --no-sync\n'
+)
+_TRACES = (
+    "find /etc/ssh /etc/fail2ban /etc/postgresql -type f -printf '%p %m %u ' "
+    "-exec sha256sum {} ';' | sort"
+)
+
+
+@pytest.fixture(scope="module")
+def context(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    """A host of these tests alone, as a target like any other."""
+    folder = tmp_path_factory.mktemp("run")
+    host = control.request(
+        lab.name,
+        "create",
+        name=HOST,
+        image="db",
+        memory_bytes=1024**3,
+        disk_bytes=8 * 1024**3,
+        user_data=_CLUSTER,
+    )
+    known = folder / "known_hosts"
+    known.write_text("".join(f"{host['address']} {key}\n" for key in host["host_keys"]))
+    settings = load_settings(lab.name)
+    place = {"instance": HOST, "address": host["address"], "known_hosts_file": str(known)}
+    settings = settings.model_copy(update={"host": settings.host.model_copy(update=place)})
+    journal = FileJournal(folder, Redactor())
+    aws = Aws(settings.aws, journal)
+    given = {"target": lab.name, "allow_restart": True}
+    found = Context(
+        run_id=folder.name,
+        folder=folder,
+        settings=settings,
+        parameters=parse_parameters("security_hardening", given),
+        journal=journal,
+        aws=aws,
+        ssh=Ssh(declared_host(settings, aws), journal),
+    )
+    wait = "for i in $(seq 300); do [ -e /var/lib/cloud/instance/boot-finished ] && exit; sleep 0.1"
+    found.ssh.run(["sh", "-c", f"{wait}; done; exit 1"])
+    yield found
+    found.close()
+    control.request(lab.name, "delete", name=HOST)
+
+
+@pytest.fixture(scope="module")
+def run(context: Context) -> Run:
+    """run(command): as root on the host."""
+
+    def say(command: str, *, check: bool = True) -> str:
+        accept = (0,) if check else range(256)
+        return context.ssh.run(["sh", "-c", command], sudo=True, accept=accept).stdout
+
+    return say
+
+
+def applied(stage: Stage, context: Context) -> Outcome:
+    """Carry a stage out; a second plan must be empty."""
+    done = carry_out(stage, context, lambda plan, text: None)
+    assert all(finding.good for finding in done.findings), done.findings
+    assert make_plan(stage, context).empty
+    return done
+
+
+def undone(plan: Plan, context: Context) -> None:
+    doer = Doer(context.aws, context.ssh, context.journal.keep_secret)
+    for change in reversed(plan.changes):
+        for deed in change.undo:
+            doer.do(deed)
+
+
+def by_id(findings: list[Finding]) -> dict[str, Status]:
+    return {finding.id: finding.status for finding in findings}
+
+
+def write(run: Run, path: str, text: str) -> None:
+    run(f"printf %s {shlex.quote(text)} > {path}")
+
+
+@pytest.fixture(scope="module")
+def hardened(context: Context, run: Run) -> dict[str, Any]:
+    """Both stages applied, undone exactly, and applied again."""
+    before = run(_TRACES)
+    open_door = outside_logins(context)
+    plans = {stage.name: make_plan(stage, context) for stage in (SSH, BANS)}
+    for stage in (SSH, BANS):
+        applied(stage, context)
+        undone(plans[stage.name], context)
+        assert run(_TRACES) == before
+        assert [c.id for c in make_plan(stage, context).changes] == [
+            c.id for c in plans[stage.name].changes
+        ]
+    for stage in (DATABASE_ACCESS, SSH, BANS):
+        applied(stage, context)
+    return {"open": open_door, "plans": plans}
+
+
+def test_only_the_operators_key_enters(hardened: dict[str, Any], context: Context) -> None:
+    before = by_id(hardened["open"].findings)
+    assert before["logins.operator"] is Status.PASS
+    assert before["logins.password"] is Status.FAIL
+    after = outside_logins(context)
+    assert set(by_id(after.findings).values()) == {Status.PASS}, after.findings
+    assert all(change.guard for change in hardened["plans"]["ssh"].changes)
+
+
+def test_a_later_drop_in_and_match_blocks_open_nothing(
+    hardened: dict[str, Any], context: Context, run: Run
+) -> None:
+    folder = "/etc/ssh/sshd_config.d"
+    opened = "PasswordAuthentication yes\nPermitRootLogin yes\n"
+    write(run, f"{folder}/50-cloud-init.conf", f"{opened}Match User root,admin\n{opened}")
+    run("systemctl reload ssh")
+    assert by_id(outside_logins(context).findings)["logins.password"] is Status.PASS
+    assert make_plan(SSH, context).empty
+
+    run(f"mv {folder}/50-cloud-init.conf {folder}/00-a.conf; systemctl reload ssh")
+    seen = by_id(outside_logins(context).findings)
+    assert seen["logins.password"] is Status.FAIL
+    assert seen["ssh.effective"] is Status.FAIL
+    assert "00-a.conf:1 PasswordAuthentication yes" in make_plan(SSH, context).changes[0].before
+    applied(SSH, context)
+    assert set(by_id(outside_logins(context).findings).values()) == {Status.PASS}
+
+
+def test_rules_that_lock_out_are_refused_before_a_reload(
+    hardened: dict[str, Any], context: Context, run: Run
+) -> None:
+    path = "/etc/ssh/sshd_config.d/60-users.conf"
+    write(run, path, "AllowUsers somebody-else\n")
+    with pytest.raises(UnfitTarget, match="AllowUsers somebody-else does not admit admin"):
+        carry_out(SSH, context, lambda plan, text: None)
+    write(run, path, "AllowUsers somebody-else admin\n")
+    assert [c.id for c in make_plan(SSH, context).changes] == ["ssh.reload"]
+    applied(SSH, context)
+    run(f"rm {path}; systemctl reload ssh")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A blind jail says nothing for however long: three seconds tell it from one that sees."""
+    monkeypatch.setattr(jails, "_SECONDS", 3)
+
+
+@pytest.mark.usefixtures("quick")
+def test_jails_notice_what_the_server_really_logs(
+    hardened: dict[str, Any], context: Context, run: Run
+) -> None:
+    assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
+    # another format, more words; then another place (failure 17)
+    for setting, value in (
+        ("log_line_prefix", "%t [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h "),
+        ("log_error_verbosity", "verbose"),
+        ("log_destination", "syslog"),
+    ):
+        context.ssh.sql(f"ALTER SYSTEM SET {setting} = '{value}'")
+    context.ssh.sql("SELECT pg_reload_conf()")
+    seen = by_id(jails.judge_jails(context))
+    assert seen["bans.jails"] is Status.FAIL
+    assert seen["bans.postgresql.notices"] is Status.FAIL
+    assert seen["bans.sshd.notices"] is Status.PASS
+    applied(BANS, context)
+    assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
+    assert "SYSLOG_IDENTIFIER=postgres" in run("fail2ban-client get postgresql journalmatch")
+    context.ssh.sql("ALTER SYSTEM RESET log_destination")
+    context.ssh.sql("SELECT pg_reload_conf()")
+    applied(BANS, context)
+    assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_banned_operator_and_a_dead_jail_are_seen_and_mended(
+    hardened: dict[str, Any], context: Context, run: Run
+) -> None:
+    operator = context.settings.postgres.operator_networks[0].partition("/")[0]
+    run(f"fail2ban-client set postgresql banip {operator}")
+    fail2ban = context.ask(FAIL2BAN)
+    assert operator in fail2ban.dropped
+    assert fail2ban.verdicts == ("drop",)
+    assert jails.judge_operators(context.settings, fail2ban).status is Status.FAIL
+    assert [c.id for c in make_plan(BANS, context).changes] == ["bans.let-in.postgresql"]
+    applied(BANS, context)
+    assert operator not in run("nft list ruleset")
+
+    run("fail2ban-client stop sshd")
+    assert by_id(jails.judge_jails(context))["bans.jails"] is Status.FAIL
+    applied(BANS, context)
+    assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
