@@ -102,6 +102,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
         "units": units("certbot.timer", "snap.certbot.renew.timer", PORT_UNIT),
         "renewal": renewal(name),
         "live": certificate_file(f"{LIVE}/{name}/fullchain.pem", f"{LIVE}/{name}/privkey.pem"),
+        "copy": certificate_file(SERVER_CERT, SERVER_KEY),
         "port": CHALLENGE_PORT,
     }
 
@@ -119,6 +120,8 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     reason = issue_reason(declared, values["renewal"], values["live"])
     if reason:
         changes.append(_issue(settings, declared, certbot, values["live"], reason))
+    elif values["clusters"]:
+        changes += _hand_over(values["live"], values["copy"])
     changes += _units(declared, certbot, values["units"])
     return Plan(
         name=name,
@@ -275,6 +278,24 @@ def _issue(
         before="" if live is None else f"{', '.join(live.leaf.names)}, {live.leaf.issuer}\n",
         after=f"{', '.join(declared.names)}, by {declared.directory_url} ({declared.challenge})\n",
     )  # no undo: what was issued stays issued, and nothing uses it until PostgreSQL is told to
+
+
+def _hand_over(live: CertificateFile | None, copy: CertificateFile | None) -> list[Change]:
+    """The hook of an earlier renewal failed, or the copy was changed since."""
+    wanted = ("600", "postgres:postgres", live.leaf.serial if live else "")
+    have = (copy.key_mode, copy.key_owner, copy.leaf.serial) if copy else ("", "", "none")
+    if have == wanted and copy is not None and copy.key_matches:
+        return []
+    return [
+        Change(
+            id="certificate.hand-over",
+            title="hand the certificate over to PostgreSQL",
+            why="what certbot keeps is not what PostgreSQL reads (H5)",
+            deeds=(RunCommand(argv=(DEPLOY,)),),
+            before=f"{' '.join(have)}\n",
+            after=f"{' '.join(wanted)}\n",
+        )  # no undo: what was there is certbot's former certificate, or readable to others
+    ]
 
 
 def _left_open(port: ChallengePort) -> list[Change]:

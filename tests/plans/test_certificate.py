@@ -42,6 +42,10 @@ def live(names: tuple[str, ...] = NAMES, *, days: float = 60) -> CertificateFile
     return CertificateFile("x", (leaf,), "", "600", "root:root", True)
 
 
+def copy() -> CertificateFile:
+    return replace(live(), key_mode="600", key_owner="postgres:postgres")
+
+
 def unit(name: str, enabled: str = "enabled", active: str = "active") -> Unit:
     return Unit(name, "loaded", active, "waiting", enabled, "success")
 
@@ -65,6 +69,7 @@ def values_of(settings: Settings, **given: Any) -> dict[str, Any]:
         },
         "renewal": renewal_now(),
         "live": live(),
+        "copy": copy(),
         "port": ChallengePort((), "", challenge_running=False),
     } | given
 
@@ -143,6 +148,24 @@ def test_a_certificate_is_issued_when_what_is_there_does_not_do(
 def test_a_certificate_that_the_timer_will_renew_is_left_alone(tmp_path: Path) -> None:
     settings = settings_with(tmp_path)
     assert certificate.plan(settings, values_of(settings, live=live(days=2))).empty
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        replace(copy(), key_mode="644"),
+        replace(copy(), key_owner="root:root"),
+        replace(copy(), key_matches=False),
+        replace(copy(), chain=(replace(live().leaf, serial="BB"),)),
+    ],
+)
+def test_a_copy_that_is_not_certbots_or_is_readable_is_made_anew(
+    tmp_path: Path, found: CertificateFile | None
+) -> None:
+    settings = settings_with(tmp_path)
+    plan = certificate.plan(settings, values_of(settings, copy=found))
+    assert ids(plan) == ["certificate.hand-over"]
 
 
 def test_a_port_that_was_left_open_is_closed_but_not_during_a_challenge(tmp_path: Path) -> None:
