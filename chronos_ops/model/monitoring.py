@@ -1,10 +1,12 @@
 """What a target declares about its monitoring (M): metrics, thresholds, who is told, the money."""
 
 import datetime
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from chronos_ops.model.errors import UsageError
 from chronos_ops.model.metrics import BY_NAME, DEFAULT
 
 AWS_MANAGED_KEY = "alias/aws/sns"
@@ -85,6 +87,15 @@ class Monitoring(_Strict):
     budget: Budget = Budget()
     prices: Prices = Prices()
 
+    def host_ca_text(self) -> str | None:
+        """The declared CA in PEM, None where none is declared. Raises UsageError (no such file)."""
+        if self.host_ca_file is None:
+            return None
+        path = Path(self.host_ca_file).expanduser()
+        if not path.is_file():
+            raise UsageError("monitoring.host_ca_file is not a file", path)
+        return path.read_text(encoding="ascii")
+
     @field_validator("namespace")
     @classmethod
     def _own_namespace(cls, value: str) -> str:
@@ -111,6 +122,11 @@ class Monitoring(_Strict):
         unknown = sorted({*self.metrics, *self.thresholds} - set(BY_NAME))
         if unknown:
             raise ValueError(f"no such metric: {', '.join(unknown)}; known: {', '.join(BY_NAME)}")
+        every = self.publish_seconds
+        if every > 3600 or (60 % every if every < 60 else every % 60 or 3600 % every):
+            raise ValueError(
+                "publish_seconds must divide a minute, or be minutes that divide an hour"
+            )
         if self.publish_seconds > self.period_seconds:
             raise ValueError("publish_seconds is longer than period_seconds: periods stay empty")
         return self
