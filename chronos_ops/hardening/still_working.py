@@ -32,8 +32,8 @@ def still_working(context: Context) -> Outcome:
     """Take a backup, push WAL, update package lists, reach ACME and resolve names on the host."""
     info_before = context.ask(info(context.settings.backup.stanza))
     findings: list[Finding] = []
-    if info_before is None:
-        findings.append(_no_backups())
+    if info_before is None or not info_before.backups:
+        findings.append(no_backups())
     else:
         context.say("a backup through its own service …")
         findings += [_wal(context, info_before), _backup(context, info_before)]
@@ -48,19 +48,21 @@ def still_working(context: Context) -> Outcome:
     )
 
 
-def _no_backups() -> Finding:
+def no_backups() -> Finding:
+    """What cannot go on because it never began."""
     return Finding(
         id="still-working.backup",
-        status=Status.NOT_APPLICABLE,
+        status=Status.FAIL,
         title="Backups go on behind the firewall",
-        observed="pgBackRest is not configured on this host: there is nothing that could go on",
+        observed="no backup of this host exists: there is nothing that could go on",
         expected="a new backup, and WAL in every repository",
         hint="run pgbackrest_backup_restore, then this runbook once more",
         requirement="H1",
     )
 
 
-def _tail(answer: ShellAnswer) -> str:
+def told(answer: ShellAnswer) -> str:
+    """The errors in what a command said, or its last line."""
     said = (answer.stdout + answer.stderr).strip().splitlines()
     wrong = [line for line in said if line.startswith(("E:", "W:", "Err")) or "ERROR" in line]
     return "; ".join(line.strip() for line in (wrong or said[-1:])[:3]) or "nothing was said"
@@ -78,7 +80,7 @@ def _wal(context: Context, before: StanzaInfo) -> Finding:
         "A WAL segment reaches every repository",
         passed=answer.exit_code == 0 and arrived == wanted,
         observed=f"{arrived} of {wanted} repositories"
-        + ("" if answer.exit_code == 0 else f"; exit code {answer.exit_code}: {_tail(answer)}"),
+        + ("" if answer.exit_code == 0 else f"; exit code {answer.exit_code}: {told(answer)}"),
         expected=f"{wanted} of {wanted}",
         hint=_OUTGOING,
         requirement="H1",
@@ -109,7 +111,7 @@ def _backup(context: Context, before: StanzaInfo) -> Finding:
         identifier,
         title,
         passed=answer.exit_code == 0 and bool(new),
-        observed=f"{new[-1]} is in repo1" if new else f"no new backup; {_tail(answer)}",
+        observed=f"{new[-1]} is in repo1" if new else f"no new backup; {told(answer)}",
         expected="a new backup in repo1",
         hint=f"journalctl -u {service}; {_OUTGOING}",
         requirement="H1",
@@ -123,7 +125,7 @@ def _updates(context: Context) -> Finding:
         "still-working.updates",
         "Package lists can be fetched",
         passed=answer.exit_code == 0,
-        observed="every source answered" if answer.exit_code == 0 else _tail(answer),
+        observed="every source answered" if answer.exit_code == 0 else told(answer),
         expected="every source answers",
         hint=_OUTGOING,
         requirement="H1",
@@ -150,7 +152,7 @@ def _acme(context: Context) -> list[Finding]:
             identifier,
             title,
             passed=reached,
-            observed="it answers, its certificate is trusted" if reached else _tail(answer),
+            observed="it answers, its certificate is trusted" if reached else told(answer),
             expected=f"{certificate.directory_url} answers",
             hint=_OUTGOING,
             requirement="H4",
