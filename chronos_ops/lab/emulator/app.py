@@ -16,7 +16,7 @@ from typing import Any
 from ministack import app as ministack
 from ministack.core import persistence
 
-from chronos_ops.lab.emulator import accounts, alarms, gate, lightsail
+from chronos_ops.lab.emulator import accounts, alarms, conditions, gate, lightsail
 from chronos_ops.lab.emulator.hosts import Hosts
 from chronos_ops.lab.emulator.lightsail_core import Lightsail, LightsailError
 from chronos_ops.lab.emulator.lightsail_state import State
@@ -35,6 +35,7 @@ _MAX_BODY = 1024 * 1024
 
 gate.close_backdoors()
 alarms.replace_evaluator()
+conditions.teach()
 if not ministack.AUTH:
     raise RuntimeError("the lab's AWS must run with AUTH=true")
 _lab = Lightsail(
