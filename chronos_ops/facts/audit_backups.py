@@ -65,7 +65,7 @@ _INFO = """cd /; runuser -u postgres -- pgbackrest --stanza={stanza} --log-level
 _SECRET_FILES = r"""for d in /etc /root /home /var/lib/postgresql /var/lib/chronos*; do
 [ -d "$d" ] || continue
 find "$d" -xdev -type f \( -name '*.key' -o -name '*.pem' -o -name 'id_*' -o -name '.pgpass' \
--o -name 'pgbackrest*.conf' -o -name credentials -o -name .netrc -o -name '*.ini' \) \
+-o -name credentials -o -name .netrc -o -name '*.ini' \) \
 ! -path '/etc/ssl/certs/*' -perm /0077 -print0 || exit 1; done |
 xargs -0r grep -lIsE -e 'PRIVATE KEY-|cipher-pass *=|key-secret *=|aws_secret' \
 -e 'password *[= ] *[^ ]|^[^:# ]+:[^: ]+:[^: ]+:[^: ]+:[^: ]' |

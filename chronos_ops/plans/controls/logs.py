@@ -37,6 +37,7 @@ _OPEN_LOGS = (
 
 
 _OPEN_FOLDERS = (
+    "/var/log/postgresql/",  # a control of its own
     "/var/log/apt/",
     "/var/log/unattended-upgrades/",
     "/var/log/runit/",

@@ -22,7 +22,7 @@ def _sudo_log(_: Settings, values: Values) -> Verdict:
     wrong = [
         n
         for n, defaults in _defaults(values).items()
-        if not any(d.startswith("logfile=") for d in defaults)
+        if not any(d.startswith("logfile=") for d in defaults) or "!logfile" in defaults
     ]
     return none_of(wrong, "sudo writes a log file of its own, for everyone")
 
@@ -73,7 +73,8 @@ def _environment(_: Settings, values: Values) -> Verdict:
     wrong = [
         n
         for n, defaults in _defaults(values).items()
-        if "env_reset" not in defaults or not any(d.startswith("secure_path=") for d in defaults)
+        if {"env_reset", "!env_reset"} & set(defaults) != {"env_reset"}
+        or not any(d.startswith("secure_path=") for d in defaults)
     ]
     return none_of(wrong, "env_reset and secure_path for everyone")
 
