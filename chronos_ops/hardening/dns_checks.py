@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from chronos_ops.connectors.names import Caa, Names
 from chronos_ops.execution.context import Context
+from chronos_ops.facts.certbot import CHALLENGE_PORT, ChallengePort
 from chronos_ops.hardening.certificate_trust import static_address, undeclared
 from chronos_ops.hardening.outside import not_known
 from chronos_ops.model.errors import ChronosError
@@ -36,7 +37,7 @@ def certificate_checks(context: Context) -> Outcome:
             findings.append(_delegation(names, name, declared.dns_delegation))
     if declared.challenge == "http-01":
         ports = context.ask(public_ports(context.settings.host.instance))
-        findings.append(judge_way_in(ports))
+        findings += [judge_way_in(ports), judge_free(context.ask(CHALLENGE_PORT))]
     return Outcome(
         summary=f"{len(table)} names, as {declared.dns_server or 'the system'} resolves them; "
         f"challenge {declared.challenge} by {issuer(declared)}.",
@@ -151,5 +152,19 @@ def judge_way_in(ports: Sequence[dict[str, Any]]) -> Finding:
         observed="80 is open to all" if admitted else "80 is not open to all",
         expected="80 open to all in Lightsail's firewall",
         hint="stage `lightsail-firewall` sets it; without an inbound port: `challenge: dns-01`",
+        requirement="H4",
+    )
+
+
+def judge_free(port: ChallengePort) -> Finding:
+    """certbot answers the challenge itself: nobody else may listen where it must."""
+    return judge(
+        "certificate.port-free",
+        "Nobody else listens on port 80 of the host",
+        passed=not port.listener or port.challenge_running,
+        observed=port.listener or "nobody listens",
+        expected="nobody: certbot listens there itself during a challenge",
+        hint=f"take {port.listener or 'it'} off port 80, or use `challenge: dns-01`; every renewal "
+        "would fail",
         requirement="H4",
     )

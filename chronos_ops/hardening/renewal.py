@@ -115,7 +115,7 @@ def _came(
     answer: ShellAnswer, before: CertificateFile, after: CertificateFile | None, *, rehearsed: bool
 ) -> Finding:
     serials = (before.leaf.serial, after.leaf.serial if after else "none")
-    tail = " | ".join((answer.stdout + answer.stderr).strip().splitlines()[-3:])
+    tail = _said(answer)
     if rehearsed:
         passed = answer.exit_code == 0 and "simulated renewals succeeded" in answer.stdout
         observed = "the simulated renewal succeeded" if passed else tail
@@ -131,6 +131,14 @@ def _came(
         hint="journalctl -u certbot.service; /var/log/letsencrypt/letsencrypt.log on the host",
         requirement="H4",
     )
+
+
+def _said(answer: ShellAnswer) -> str:
+    """What certbot said, without systemd's own words."""
+    lines = [line.strip() for line in (answer.stdout + answer.stderr).splitlines()]
+    own = ("certbot.service:", "Starting ", "Finished ", "Failed to start", "Job for ", "See ")
+    said = [line for line in lines if line.strip("- ") and not line.startswith(own)]
+    return " | ".join(said[-4:]) or "nothing was said"
 
 
 def _hand_over(context: Context) -> Finding:

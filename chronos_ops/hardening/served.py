@@ -114,19 +114,23 @@ def _looks(
 ) -> list[tuple[str, Shown | ChronosError]]:
     found: list[tuple[str, Shown | ChronosError]] = []
     for name in declared.names:
-        asked = name.replace("*", "any") if name.startswith("*.") else name
+        port = context.settings.postgres.port
         try:
-            port = context.settings.postgres.port
-            found.append((asked, show(context, declared, port, postgres=True, name=asked)))
+            found.append((name, show(context, declared, port, postgres=True, name=asked(name))))
         except ChronosError as error:
-            found.append((asked, error))
+            found.append((name, error))
     return found
+
+
+def asked(name: str) -> str:
+    """What a client asks for: of a wildcard, any name below it."""
+    return name.replace("*", "any", 1)
 
 
 def judge_chain(look: tuple[str, Shown | ChronosError]) -> Finding:
     """A client that asks for the name, and trusts whom it should trust, is content."""
     name, shown = look
-    identifier = f"certificate.verified.{name.replace('any.', 'wildcard.', 1)}"
+    identifier = f"certificate.verified.{name}"
     title = f"A client that asks for {name} verifies chain and name"
     if isinstance(shown, ChronosError):
         return not_known(identifier, title, shown, "H5")
@@ -134,7 +138,7 @@ def judge_chain(look: tuple[str, Shown | ChronosError]) -> Finding:
     return judge(
         identifier,
         title,
-        passed=shown.verified and covers(names, name),
+        passed=shown.verified and covers(names, asked(name)),
         observed=f"{shown.version}, {shown.cipher}" if shown.verified else shown.said,
         expected="verified",
         hint="is trusted_ca_file the root of the directory that issued? A whole chain is served?",

@@ -3,7 +3,8 @@
 import pytest
 
 from chronos_ops.connectors.names import Caa
-from chronos_ops.hardening.dns_checks import caa_permits, issuer, judge_way_in
+from chronos_ops.facts.certbot import ChallengePort
+from chronos_ops.hardening.dns_checks import caa_permits, issuer, judge_free, judge_way_in
 from chronos_ops.model.finding import Status
 from chronos_ops.model.hardening import Certificate
 
@@ -59,3 +60,11 @@ def test_the_challenge_must_get_in(port: tuple[int, int], cidrs: list[str], stat
     ports = [{"protocol": "tcp", "fromPort": port[0], "toPort": port[1], "cidrs": cidrs}]
     assert judge_way_in(ports).status is status
     assert judge_way_in([]).status is Status.FAIL
+
+
+def test_another_listener_on_port_80_would_break_every_renewal() -> None:
+    assert judge_free(ChallengePort((), "", challenge_running=False)).status is Status.PASS
+    assert judge_free(ChallengePort((), "certbot", challenge_running=True)).status is Status.PASS
+    found = judge_free(ChallengePort((), "nginx", challenge_running=False))
+    assert found.status is Status.FAIL
+    assert "nginx" in found.hint

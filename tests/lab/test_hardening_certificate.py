@@ -253,7 +253,7 @@ def test_a_short_certificate_is_renewed_by_the_timer_and_found_when_it_has_expir
     """Natural renewal; a challenge that is killed; ACME down; expired; mended by the next run."""
     short = acme.LabAcme(certified.lab.user_dir / "acme-short", certified.lab.gateway, 14100)
     state = Path(control.request(certified.lab.name, "ping")["state"])
-    argv, env = acme.directory_command(short, state, validity_seconds=14)
+    argv, env = acme.directory_command(short, state, validity_seconds=20)
     control.request(certified.lab.name, "serve", name="acme-short", argv=argv, env=env)
     acme.fetch_root(short)
     settings = {k: short.settings()[k] for k in ("directory_url", "directory_ca_file")}
