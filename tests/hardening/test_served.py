@@ -84,8 +84,12 @@ def test_certbot_ends_well_although_its_hook_failed() -> None:
 
 def test_a_renewal_must_be_scheduled() -> None:
     assert judge_timer(TIMER).status is Status.PASS
-    for wrong in ({"enabled": "disabled"}, {"active": "inactive"}, {"next_elapse": ""}):
-        assert judge_timer(replace(TIMER, **wrong)).status is Status.FAIL
+    for wrong in (
+        replace(TIMER, enabled="disabled"),
+        replace(TIMER, active="inactive"),
+        replace(TIMER, next_elapse=""),
+    ):
+        assert judge_timer(wrong).status is Status.FAIL
 
 
 def test_what_could_not_be_looked_at_is_not_known() -> None:
@@ -95,11 +99,8 @@ def test_what_could_not_be_looked_at_is_not_known() -> None:
 
 
 def test_a_client_that_does_not_verify(file: CertificateFile) -> None:
-    import ssl
-
-    der = ssl.PEM_cert_to_DER_cert(
-        file.chain_pem.split("-----END")[0] + "-----END CERTIFICATE-----\n"
-    )
+    first = file.chain_pem.split("-----END")[0] + "-----END CERTIFICATE-----\n"
+    der = ssl.PEM_cert_to_DER_cert(first)
     good = Shown(der, "TLSv1.3", "X", verified=True, said="")
     assert judge_chain(("automatonicai.com", good)).status is Status.PASS
     assert judge_chain(("other.example", good)).status is Status.FAIL
