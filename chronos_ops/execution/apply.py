@@ -6,8 +6,9 @@ from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.deeds import Doer
 from chronos_ops.execution.guard import Guard
+from chronos_ops.execution.guard_client import ClientGuard
 from chronos_ops.model.errors import ChronosError, Refused, UnfitTarget
-from chronos_ops.model.plan import Change, Effect, Plan
+from chronos_ops.model.plan import CallAws, Change, Effect, Plan
 
 
 def apply(
@@ -40,15 +41,24 @@ def apply(
     else:
         first, end = places[0], places[-1] + 1
         guarded = [plan.changes[number] for number in places]
-        guard = Guard(plan.name, guarded, context, doer.ssh)
+        guard = _guard(plan.name, guarded, context, doer)
         carry_out(plan.changes[:first])
         _guarded(plan.changes[first:end], guard, carry_out)
         carry_out(plan.changes[end:])
     return [change.id for change in plan.changes]
 
 
+def _guard(name: str, changes: list[Change], context: Context, doer: Doer) -> Guard | ClientGuard:
+    """The host takes its own changes back; what is undone by AWS calls, this machine."""
+    if all(isinstance(deed, CallAws) for change in changes for deed in change.undo):
+        return ClientGuard(name, changes, context, doer.ssh, doer)
+    return Guard(name, changes, context, doer.ssh)
+
+
 def _guarded(
-    changes: Sequence[Change], guard: Guard, carry_out: Callable[[Sequence[Change]], None]
+    changes: Sequence[Change],
+    guard: Guard | ClientGuard,
+    carry_out: Callable[[Sequence[Change]], None],
 ) -> None:
     """The way back first; taken away only by a second connection, else taken (H9)."""
     try:

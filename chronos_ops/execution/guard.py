@@ -5,19 +5,18 @@ runs at boot. It is taken away only through a connection made after the change.
 """
 
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution import guard_script as text
 from chronos_ops.execution.context import Context
-from chronos_ops.model.errors import ChronosError, CommandFailed, Refused, TransportError
+from chronos_ops.execution.new_connection import answers_at_last, answers_twice, explained
+from chronos_ops.model.errors import ChronosError, CommandFailed, Refused
 from chronos_ops.model.plan import Change, RunCommand
 
 _SHARE = 0.5  # of the timer's time, for the second connection to succeed
 _AFTER_SECONDS = 90.0  # beyond the timer: until the host must have taken it all back
-_SETTLED_SECONDS = 1.0  # between two looks
 _SHORT = 20.0  # for a word with the host
 _FIRED = 75
 
@@ -143,7 +142,7 @@ class Guard:
     `renew` before each further one, then `confirm`; `take_back` when anything failed."""
 
     plan: str
-    changes: Sequence[Change]
+    changes: list[Change]
     context: Context
     ssh: Ssh
 
@@ -194,13 +193,8 @@ class Guard:
 
     def confirm(self) -> None:
         """A second, new connection with sudo; then the way back goes. Raises ChronosError."""
-        self.context.say("trying a second, new connection …")
-        second = Ssh(self.ssh.address, self.ssh.journal)
-        for pause in (_SETTLED_SECONDS, 0.0):  # a reloaded server may be the former for a moment
-            with closing(second):
-                self._answers(second, self._since + self.seconds * _SHARE)
-            time.sleep(pause)
-        with second:
+        with closing(Ssh(self.ssh.address, self.ssh.journal)) as second:
+            answers_twice(self.context, second, self._since + self.seconds * _SHARE)
             self.context.journal.note("second connection", guard=self.id, answered=True)
             try:
                 self._do(second, _CONFIRM)
@@ -225,17 +219,7 @@ class Guard:
             self._wait_taken_back(error)
         self.armed = False
         self.context.journal.removed(self._resource)
-        said = "the host is as it was: " + "; ".join(self.titles)
-        if isinstance(error, ChronosError) and not isinstance(error, TransportError):
-            error.add(f"taken back, {said}")
-            return None
-        reason = f"{error.noun}: {error.value}" if isinstance(error, ChronosError) else repr(error)
-        return ChronosError(
-            "taken back, for it would have locked the operator out",
-            f"{', '.join(self.titles)}\n  {reason}",
-            hint=f"{said}. A new connection works. Look at the diff: users, ports, both address "
-            "families, algorithms",
-        )
+        return explained(error, self.changes)
 
     # -- steps
 
@@ -260,25 +244,6 @@ class Guard:
             hint="set hardening.guard_seconds higher",
         )
 
-    def _answers(self, ssh: Ssh, deadline: float) -> None:
-        """Until the connection opens and sudo works. Raises the last TransportError, or
-        CommandFailed. A refused key is no matter of time: it is asked twice, no more."""
-        refused = 0
-        pause = 0.3
-        with self.context.journal.interval("wait", "a second, new connection with sudo"):
-            while True:
-                try:
-                    ssh.open()
-                    ssh.run(["true"], sudo=True, timeout=_SHORT)
-                    return
-                except TransportError as error:
-                    ssh.close()
-                    refused += "refuses the key" in error.noun
-                    if refused == 2 or time.monotonic() + pause > deadline:
-                        raise
-                time.sleep(pause)
-                pause = min(pause * 2, 3.0)
-
     def _ask_old_connection(self) -> None:
         try:
             self._do(self.ssh, _REVERT, _SHORT * 3)
@@ -291,8 +256,8 @@ class Guard:
         deadline = self._since + self.seconds + _AFTER_SECONDS
         self.context.say(f"waiting until {self.ssh.address.host} lets us in again …")
         try:
-            with Ssh(self.ssh.address, self.ssh.journal) as fresh:
-                self._answers_at_last(fresh, deadline)
+            with closing(Ssh(self.ssh.address, self.ssh.journal)) as fresh:
+                answers_at_last(self.context, fresh, deadline)
                 # Once more, also for what was still being done when the timer struck.
                 self._do(fresh, _REVERT, 330)
                 _clear(fresh, self.id)
@@ -301,15 +266,6 @@ class Guard:
             log = f"{text.folder(self.id)}/log"
             error.add(f"not known to be taken back: {'; '.join(self.titles)}; see {log} there")
             raise error from because
-
-    def _answers_at_last(self, ssh: Ssh, deadline: float) -> None:
-        while True:
-            try:
-                return self._answers(ssh, deadline)
-            except TransportError:  # a refused key too: the revert may still be to come
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(2.0)
 
 
 def _clear(ssh: Ssh, identifier: str) -> None:

@@ -140,7 +140,7 @@ class Change(BaseModel):
     after: str = ""
     effect: Effect = Effect.NONE
     # H9: may lock the operator out. Its `undo` (files and commands only) runs on the host by itself
-    # unless a second, new connection with sudo succeeds.
+    # unless a second, new connection with sudo succeeds; one of AWS calls only, on this machine.
     guard: bool = False
     creates: str = ""  # resource that comes into being: "s3:bucket/project-chronos-backups"
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from chronos_ops.facts import postgres
 from chronos_ops.facts.backups import info
+from chronos_ops.facts.lightsail_ports import open_ports
 from chronos_ops.facts.postgres_files import CONFIG_FILES, ConfigFiles
 from chronos_ops.facts.secret_store import secrets
 from chronos_ops.model.plan import (
@@ -22,6 +23,7 @@ from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
 from chronos_ops.plans.cluster import declared_cluster, missing_cluster
 from chronos_ops.plans.drop_in import Wanted, drop_in_change, overriding, restart_refusals
+from chronos_ops.plans.lightsail_ports import database_door
 
 FILE_NAME = "80-chronos-access.conf"
 BEGIN = "# BEGIN chronos-ops: operators' access (managed, do not edit)"
@@ -38,6 +40,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
         "files": CONFIG_FILES,
         "roles": postgres.ROLES,
         "info": info(settings.backup.stanza),
+        "ports": open_ports(settings.host.instance),
         "secrets": secrets(settings.postgres.operator_password_secret),
     }
 
@@ -54,7 +57,8 @@ def wanted_settings(settings: Settings) -> tuple[Wanted, ...]:
 
 
 def plan(settings: Settings, values: dict[str, Any], *, run_id: str = "") -> Plan:
-    """Listen, TLS, our block in pg_hba.conf, the operators' role with a generated password."""
+    """Listen, TLS, our block in pg_hba.conf, the operators' role with a generated password, and
+    their way through Lightsail's firewall."""
     name = "database-access"
     cluster = declared_cluster(settings, values["clusters"])
     if cluster is None:
@@ -76,7 +80,8 @@ def plan(settings: Settings, values: dict[str, Any], *, run_id: str = "") -> Pla
         cluster=cluster,
     )
     refusals += restart_refusals(listen, values["info"])
-    changes = [listen, _hba(settings, files), _role(settings, values, run_id)]
+    door = database_door(settings, values["ports"])
+    changes = [listen, _hba(settings, files), _role(settings, values, run_id), door]
     done = tuple(change for change in changes if change is not None)
     return Plan(
         name=name,

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from chronos_ops.facts.lightsail_ports import OpenPort
+from chronos_ops.model.hardening import ANYWHERE
 from chronos_ops.model.plan import Effect, Plan, RunCommand, RunSql, WriteFile
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
@@ -47,6 +49,12 @@ def values(stage: Stage, settings: Settings, case: str) -> dict[str, Any]:
                 found[name] = "0" * 64 if case == CONFIGURED else None
             case "anything_below":
                 found[name] = case == CONFIGURED
+            case str(asked) if asked.startswith("lightsail.open_ports."):
+                operators = settings.postgres.operator_networks if case == CONFIGURED else ()
+                ports = {22: ANYWHERE[:1], 80: ANYWHERE[:1], 5432: tuple(operators)}
+                found[name] = tuple(
+                    OpenPort("tcp", port, port, cidrs, ()) for port, cidrs in ports.items() if cidrs
+                )
             case "systemd_units":
                 found[name] = parsed(fact.name, case)
             case (
@@ -78,7 +86,7 @@ def ids(plan: Plan) -> list[str]:
 FRESH = [
     (
         backup.DATABASE_ACCESS,
-        ["postgres.access", "postgres.hba", "postgres.operator-role"],
+        ["postgres.access", "postgres.hba", "postgres.operator-role", "lightsail.database-port"],
         Effect.RESTART,
     ),
     (

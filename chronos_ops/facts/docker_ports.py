@@ -1,0 +1,53 @@
+"""Ports that a container engine publishes: they are translated before UFW's rules see them."""
+
+import re
+from dataclasses import dataclass
+
+from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
+
+# iptables' own tables, and those of nft (podman's netavark) where nft is there.
+_SCRIPT = r"""
+for p in iptables ip6tables; do
+  command -v $p-save >/dev/null && $p-save -t nat 2>/dev/null | sed -n "/ DNAT /s/^/$p /p"
+done
+command -v nft >/dev/null && nft list ruleset 2>/dev/null | sed -n '/dnat /s/^[[:space:]]*/nft /p'
+exit 0
+"""
+
+
+@dataclass(frozen=True)
+class PublishedPort:
+    """A port of the host that leads past UFW into a container."""
+
+    protocol: str
+    port: str
+    address: str  # on which it is published; "": on all
+    rule: str
+
+    @property
+    def public(self) -> bool:
+        return not self.address.startswith(("127.", "::1"))
+
+
+def _read(answer: ShellAnswer) -> tuple[PublishedPort, ...]:
+    found: dict[tuple[str, str, str], PublishedPort] = {}
+    for line in answer.stdout.splitlines():
+        program, _, rule = line.partition(" ")
+        port = re.search(r"--dports? (\S+)|dport (\d[\d-]*|\{[^}]*\})", rule)
+        protocol = re.search(r"-p (\w+)|\b(tcp|udp)\b", rule)
+        address = re.search(r"-d (\S+)|daddr (\S+)", rule)
+        if port is None:
+            continue  # a rule for an address as a whole: not one of a container engine
+        item = PublishedPort(
+            protocol=next(filter(None, protocol.groups()), "") if protocol else "any",
+            port=next(filter(None, port.groups()), ""),
+            address=next(filter(None, address.groups()), "") if address else "",
+            rule=f"{program}: {rule}",
+        )
+        found.setdefault((item.protocol, item.port, item.address.split("/")[0]), item)
+    return tuple(found.values())
+
+
+DOCKER_PORTS: Fact[tuple[PublishedPort, ...]] = Fact(
+    "docker_ports", ShellQuestion(("sh", "-c", _SCRIPT), sudo=True), _read
+)

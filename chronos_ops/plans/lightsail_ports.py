@@ -1,0 +1,138 @@
+"""Lightsail's own firewall, set from the operators' side: it agrees with the host's (H1, H9)."""
+
+from typing import Any
+
+from chronos_ops.facts.lightsail_ports import OpenPort, open_ports
+from chronos_ops.model.plan import CallAws, Change, Plan
+from chronos_ops.model.question import Fact
+from chronos_ops.model.settings import Settings
+from chronos_ops.model.stage import Stage
+from chronos_ops.plans.firewall_wanted import Door, covered, lightsail_doors, merged
+
+NAME = "lightsail-firewall"
+Ports = tuple[OpenPort, ...]
+
+
+def facts(settings: Settings) -> dict[str, Fact[Any]]:
+    """The port list in front of the declared instance."""
+    return {"ports": open_ports(settings.host.instance)}
+
+
+def wanted_ports(doors: tuple[Door, ...]) -> Ports:
+    """The doors as Lightsail's list."""
+    return tuple(
+        sorted(
+            OpenPort("tcp", d.port, d.port, tuple(sorted(d.of_family(4))),
+                     tuple(sorted(d.of_family(6))))
+            for d in doors
+        )
+    )  # fmt: skip
+
+
+def plan(settings: Settings, values: dict[str, Any]) -> Plan:
+    """The whole list at once: what is not in it is closed."""
+    ports: Ports | None = values["ports"]
+    instance = settings.host.instance
+    if ports is None:
+        refusal = f"Lightsail knows no instance {instance!r}: name it in host.instance"
+        return Plan(name=NAME, refusals=(refusal,))
+    wanted = wanted_ports(lightsail_doors(settings))
+    if canonical(ports) == canonical(wanted):
+        shown = "; ".join(port.shown for port in wanted)
+        return Plan(name=NAME, noop_reason=f"Lightsail lets in {shown}")
+    change = put_change(
+        settings,
+        ports,
+        wanted,
+        identifier="lightsail.ports",
+        title="let nothing through to the instance but what is declared",
+        why="both firewalls agree; what is really open is their intersection"
+        + (" (80: for http-01, closed on the host outside a challenge)" if _http(wanted) else ""),
+    )
+    return Plan(name=NAME, changes=(change,))
+
+
+def _http(ports: Ports) -> bool:
+    return any(port.admits(80) for port in ports)
+
+
+def canonical(ports: Ports) -> Ports:
+    """Networks merged, so that two spellings of the same are the same."""
+    return tuple(
+        sorted(
+            OpenPort(
+                p.protocol,
+                p.first,
+                p.last,
+                tuple(sorted(merged(p.cidrs))),
+                tuple(sorted(merged(p.ipv6_cidrs))),
+                p.aliases,
+            )
+            for p in ports
+        )
+    )
+
+
+def put_change(
+    settings: Settings,
+    now: Ports,
+    wanted: Ports,
+    *,
+    identifier: str,
+    title: str,
+    why: str,
+    guard: bool = True,
+) -> Change:
+    """PutInstancePublicPorts, and the former list as its undo (by the client: H9)."""
+    instance = settings.host.instance
+    return Change(
+        id=identifier,
+        title=title,
+        why=why,
+        deeds=(_put(instance, wanted),),
+        undo=(_put(instance, now),),
+        before="\n".join(port.shown for port in now) + "\n",
+        after="\n".join(port.shown for port in wanted) + "\n",
+        guard=guard,
+    )
+
+
+def _put(instance: str, ports: Ports) -> CallAws:
+    return CallAws(
+        service="lightsail",
+        operation="put_instance_public_ports",
+        arguments={
+            "instanceName": instance,
+            "portInfos": [p.as_argument() for p in ports if p.networks or p.aliases],
+        },
+    )
+
+
+def database_door(settings: Settings, ports: Ports | None) -> Change | None:
+    """The operators' way to PostgreSQL, beside what is open already; None: they have it.
+
+    None too where the host is no instance of Lightsail's, or the operators come through SSH.
+    """
+    if ports is None or settings.postgres.connect != "tcp":
+        return None
+    port = settings.postgres.port
+    have = tuple(n for p in ports if p.admits(port) for n in p.networks)
+    missing = tuple(n for n in settings.postgres.operator_networks if not covered(n, have))
+    if not missing:
+        return None
+    kept = tuple(p for p in ports if (p.protocol, p.first, p.last) != ("tcp", port, port))
+    own = next((p for p in ports if (p.protocol, p.first, p.last) == ("tcp", port, port)), None)
+    networks = merged((*(own.networks if own else ()), *missing))
+    (door,) = wanted_ports((Door(port, networks, "PostgreSQL"),))
+    return put_change(
+        settings,
+        ports,
+        tuple(sorted((*kept, door))),
+        identifier="lightsail.database-port",
+        title=f"let the operators' networks through Lightsail's firewall to port {port}",
+        why=f"it is closed to {', '.join(missing)}: backups and drills are judged from there",
+        guard=False,  # it only adds
+    )
+
+
+LIGHTSAIL_FIREWALL = Stage(NAME, facts, plan)
