@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -36,10 +36,8 @@ HOST = "guarded"
 _CLUSTER = """#!/bin/sh
 exec pg_createcluster --start "$(ls /usr/lib/postgresql)" main -- --no-sync
 """
-    '#!/bin/sh\nexec pg_createcluster --start "$(ls /usr/lib/postgresql)" main -- --no-sync\n'
-)
 _TRACES = (
-    "find /etc/ssh /etc/fail2ban /etc/postgresql -type f -printf '%p %m %u ' "
+    "find /etc/ssh /etc/fail2ban /etc/postgresql/*/main/conf.d -type f -printf '%p %m %u ' "
     "-exec sha256sum {} ';' | sort"
 )
 
@@ -92,19 +90,19 @@ def run(context: Context) -> Run:
     return say
 
 
-def applied(stage: Stage, context: Context) -> Outcome:
-    """Carry a stage out; a second plan must be empty."""
-    done = carry_out(stage, context, lambda plan, text: None)
-    assert all(finding.good for finding in done.findings), done.findings
-    assert make_plan(stage, context).empty
-    return done
+@dataclass
+class Story:
+    """What was before the first plan, and every plan that was applied since."""
 
+    traces: str
+    logins: Outcome
+    plans: list[Plan] = field(default_factory=list)
 
-def undone(plan: Plan, context: Context) -> None:
-    doer = Doer(context.aws, context.ssh, context.journal.keep_secret)
-    for change in reversed(plan.changes):
-        for deed in change.undo:
-            doer.do(deed)
+    def apply(self, stage: Stage, context: Context) -> Plan:
+        """Carry a stage out; a second plan must be empty."""
+        done = carry_out(stage, context, lambda plan, text: self.plans.append(plan))
+        assert {finding.status for finding in done.findings} == {Status.PASS}, done.findings
+        return self.plans[-1]
 
 
 def by_id(findings: list[Finding]) -> dict[str, Status]:
@@ -116,34 +114,27 @@ def write(run: Run, path: str, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def hardened(context: Context, run: Run) -> dict[str, Any]:
-    """Both stages applied, undone exactly, and applied again."""
-    before = run(_TRACES)
-    open_door = outside_logins(context)
-    plans = {stage.name: make_plan(stage, context) for stage in (SSH, BANS)}
+def story(context: Context, run: Run) -> Story:
+    """The host as it came, then hardened."""
+    carry_out(DATABASE_ACCESS, context, lambda plan, text: None)
+    found = Story(run(_TRACES), outside_logins(context))
     for stage in (SSH, BANS):
-        applied(stage, context)
-        undone(plans[stage.name], context)
-        assert run(_TRACES) == before
-        assert [c.id for c in make_plan(stage, context).changes] == [
-            c.id for c in plans[stage.name].changes
-        ]
-    for stage in (DATABASE_ACCESS, SSH, BANS):
-        applied(stage, context)
-    return {"open": open_door, "plans": plans}
+        found.apply(stage, context)
+    return found
 
 
-def test_only_the_operators_key_enters(hardened: dict[str, Any], context: Context) -> None:
-    before = by_id(hardened["open"].findings)
+def test_only_the_operators_key_enters(story: Story, context: Context) -> None:
+    before = by_id(story.logins.findings)
     assert before["logins.operator"] is Status.PASS
     assert before["logins.password"] is Status.FAIL
+    assert before["logins.nothing-else-offered"] is Status.FAIL
     after = outside_logins(context)
     assert set(by_id(after.findings).values()) == {Status.PASS}, after.findings
-    assert all(change.guard for change in hardened["plans"]["ssh"].changes)
+    assert [change.id for change in story.plans[0].changes] == ["ssh.drop-in", "ssh.moduli"]
 
 
 def test_a_later_drop_in_and_match_blocks_open_nothing(
-    hardened: dict[str, Any], context: Context, run: Run
+    story: Story, context: Context, run: Run
 ) -> None:
     folder = "/etc/ssh/sshd_config.d"
     opened = "PasswordAuthentication yes\nPermitRootLogin yes\n"
@@ -156,36 +147,29 @@ def test_a_later_drop_in_and_match_blocks_open_nothing(
     seen = by_id(outside_logins(context).findings)
     assert seen["logins.password"] is Status.FAIL
     assert seen["ssh.effective"] is Status.FAIL
-    assert "00-a.conf:1 PasswordAuthentication yes" in make_plan(SSH, context).changes[0].before
-    applied(SSH, context)
+    [change] = story.apply(SSH, context).changes
+    assert "00-a.conf:1 PasswordAuthentication yes" in change.before
     assert set(by_id(outside_logins(context).findings).values()) == {Status.PASS}
+    run(f"rm {folder}/00-a.conf")
 
 
 def test_rules_that_lock_out_are_refused_before_a_reload(
-    hardened: dict[str, Any], context: Context, run: Run
+    story: Story, context: Context, run: Run
 ) -> None:
     path = "/etc/ssh/sshd_config.d/60-users.conf"
     write(run, path, "AllowUsers somebody-else\n")
     with pytest.raises(UnfitTarget, match="AllowUsers somebody-else does not admit admin"):
         carry_out(SSH, context, lambda plan, text: None)
     write(run, path, "AllowUsers somebody-else admin\n")
-    assert [c.id for c in make_plan(SSH, context).changes] == ["ssh.reload"]
-    applied(SSH, context)
+    assert [c.id for c in story.apply(SSH, context).changes] == ["ssh.reload"]
     run(f"rm {path}; systemctl reload ssh")
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A blind jail says nothing for however long: three seconds tell it from one that sees."""
-    monkeypatch.setattr(jails, "_SECONDS", 3)
-
-
-@pytest.mark.usefixtures("quick")
-def test_jails_notice_what_the_server_really_logs(
-    hardened: dict[str, Any], context: Context, run: Run
+def test_blind_and_dead_jails_and_a_banned_operator_are_seen_and_mended(
+    story: Story, context: Context, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
-    # another format, more words; then another place (failure 17)
+    # another format, more words, another place (failure 17)
     for setting, value in (
         ("log_line_prefix", "%t [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h "),
         ("log_error_verbosity", "verbose"),
@@ -193,34 +177,36 @@ def test_jails_notice_what_the_server_really_logs(
     ):
         context.ssh.sql(f"ALTER SYSTEM SET {setting} = '{value}'")
     context.ssh.sql("SELECT pg_reload_conf()")
-    seen = by_id(jails.judge_jails(context))
-    assert seen["bans.jails"] is Status.FAIL
-    assert seen["bans.postgresql.notices"] is Status.FAIL
-    assert seen["bans.sshd.notices"] is Status.PASS
-    applied(BANS, context)
+    monkeypatch.setattr(jails, "_SECONDS", 3)  # it says nothing for however long
+    blind = by_id(jails.judge_jails(context))
+    monkeypatch.undo()
+    assert blind["bans.jails"] is Status.FAIL
+    assert blind["bans.postgresql.notices"] is Status.FAIL
+    story.apply(BANS, context)
     assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
     assert "SYSLOG_IDENTIFIER=postgres" in run("fail2ban-client get postgresql journalmatch")
-    context.ssh.sql("ALTER SYSTEM RESET log_destination")
+
+    for setting in ("log_line_prefix", "log_error_verbosity", "log_destination"):
+        context.ssh.sql(f"ALTER SYSTEM RESET {setting}")
     context.ssh.sql("SELECT pg_reload_conf()")
-    applied(BANS, context)
-    assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
-
-
-@pytest.mark.usefixtures("quick")
-def test_a_banned_operator_and_a_dead_jail_are_seen_and_mended(
-    hardened: dict[str, Any], context: Context, run: Run
-) -> None:
     operator = context.settings.postgres.operator_networks[0].partition("/")[0]
-    run(f"fail2ban-client set postgresql banip {operator}")
+    run(f"fail2ban-client set postgresql banip {operator}; fail2ban-client stop sshd")
     fail2ban = context.ask(FAIL2BAN)
     assert operator in fail2ban.dropped
     assert fail2ban.verdicts == ("drop",)
     assert jails.judge_operators(context.settings, fail2ban).status is Status.FAIL
-    assert [c.id for c in make_plan(BANS, context).changes] == ["bans.let-in.postgresql"]
-    applied(BANS, context)
+    plan = story.apply(BANS, context)
+    assert [c.id for c in plan.changes] == ["bans.jails", "bans.let-in.postgresql"]
+    assert "no jail sshd" in plan.changes[0].why
     assert operator not in run("nft list ruleset")
-
-    run("fail2ban-client stop sshd")
-    assert by_id(jails.judge_jails(context))["bans.jails"] is Status.FAIL
-    applied(BANS, context)
     assert set(by_id(jails.judge_jails(context)).values()) == {Status.PASS}
+
+
+def test_every_plan_is_undone_exactly(story: Story, context: Context, run: Run) -> None:
+    doer = Doer(context.aws, context.ssh, context.journal.keep_secret)
+    for plan in reversed(story.plans):
+        for change in reversed(plan.changes):
+            for deed in change.undo:
+                doer.do(deed)
+    assert run(_TRACES) == story.traces
+    assert by_id(outside_logins(context).findings) == by_id(story.logins.findings)
