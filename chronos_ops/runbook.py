@@ -212,7 +212,7 @@ class Runbook:
                     raise
                 return known_after_apply(stage.name, error)
             self._pending |= not plan.empty
-            return show(plan)
+            return show(plan, allow_restart=getattr(context.parameters, "allow_restart", False))
 
         self._run(cell, "stage", work, "would_run" if self.planning else "ok")
 

@@ -8,7 +8,7 @@ from chronos_ops.execution.apply import apply, refuse
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.guard import leftovers
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.finding import judge
+from chronos_ops.model.finding import WOULD_BE_REFUSED, Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.plan import Change, Effect, Plan
 from chronos_ops.model.stage import Stage
@@ -25,15 +25,35 @@ def make_plan(stage: Stage, context: Context) -> Plan:
     return stage.plan(context.settings, values)
 
 
-def show(plan: Plan) -> Outcome:
-    """What a plan would do (the dry run)."""
+def show(plan: Plan, *, allow_restart: bool) -> Outcome:
+    """What a plan would do (the dry run), and what a real run would refuse."""
     if plan.refusals:
-        summary = "**Refused:** " + "; ".join(plan.refusals)
+        summary = "**Would be refused:** " + "; ".join(plan.refusals)
     elif plan.empty:
         summary = f"Nothing to do: {plan.noop_reason or 'all is as declared'}."
     else:
-        summary = f"{_count(plan)} would be made. Effect on the database: {plan.effect}."
-    return Outcome(summary=summary, text=plan_text(plan), measures=_measures(plan, 0))
+        summary = f"{_count(plan)} would be made. Effect on the database: {plan.effect}"
+        harsh = plan.effect in (Effect.RESTART, Effect.STOP)
+        summary += " (refused without `allow_restart`)." if harsh and not allow_restart else "."
+    return Outcome(
+        summary=summary,
+        text=plan_text(plan),
+        findings=[_would_be_refused(plan)] if plan.refusals else [],
+        measures=_measures(plan, 0),
+    )
+
+
+def _would_be_refused(plan: Plan) -> Finding:
+    """A dry run with it does not end well: nor would the real one."""
+    return judge(
+        f"stage.{plan.name}{WOULD_BE_REFUSED}",
+        f"The stage `{plan.name}` can be applied to this target",
+        passed=False,
+        observed="; ".join(plan.refusals),
+        expected="nothing is refused",
+        hint="mend it on the target or in the parameter file, then look again",
+        requirement="B3",
+    )
 
 
 def known_after_apply(name: str, error: ChronosError) -> Outcome:

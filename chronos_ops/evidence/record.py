@@ -14,6 +14,7 @@ from chronos_ops.evidence.folder import PARAMETERS, read_json, write_json
 from chronos_ops.evidence.journal import Event, intervals, read_journal, union_seconds
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.evidence.steps import VERDICT, StepRecord, VerdictRecord, read_steps
+from chronos_ops.model.finding import WOULD_BE_REFUSED
 from chronos_ops.model.result import Result, Verdict
 from chronos_ops.model.timing import Achieved, Objectives, stamp, utc_now
 
@@ -71,6 +72,11 @@ def build_result(
     result.measures["overhead"] = overhead(events)
     reasons = [*_broken(cells, steps, ending), *_unproven_teardown(events)]
     if parameters.get("plan"):
+        reasons += [
+            (Verdict.FAILED, f"would be refused: {f.title}: {f.observed}")
+            for f in result.findings
+            if f.id.endswith(WOULD_BE_REFUSED) and not f.good
+        ]
         return _concluded(result, reasons, Verdict.PLANNED)
     if not any(verdict is not Verdict.DEVIATED for verdict, _ in reasons):
         reasons += _missing(cells, steps)

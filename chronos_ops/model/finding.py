@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+WOULD_BE_REFUSED = ".would-be-refused"  # how the id of a dry run's finding ends
+
 
 class Status(StrEnum):
     """Result of one check."""

@@ -18,7 +18,7 @@ from chronos_ops.evidence.record import (
 )
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.evidence.steps import StepRecord, VerdictRecord, write_step
-from chronos_ops.model.finding import Finding, Status
+from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.result import Result, Verdict
 from chronos_ops.model.timing import Achieved, Phase
@@ -251,6 +251,21 @@ def test_a_dry_run_is_planned_unless_it_broke(run: Run) -> None:
     assert run.judged().verdict is Verdict.PLANNED
     _cell(run, 2, error="ValueError", text="no")
     assert run.judged().verdict is Verdict.FAILED
+
+
+def test_a_dry_run_with_a_refusal_does_not_end_planned(run: Run) -> None:
+    """A check that fails because nothing was applied yet is no refusal."""
+
+    def found(identifier: str) -> Finding:
+        return judge(identifier, "t", passed=False, observed="another stanza", expected="none")
+
+    run.parameters["plan"] = True
+    run.step("strike", status="would_run", findings=[found("backup.archive.command")])
+    assert run.judged().verdict is Verdict.PLANNED
+    run.step("recover", status="would_run", findings=[found("stage.s3.would-be-refused")])
+    result = run.judged()
+    assert (result.verdict, result.verdict.exit_status) == (Verdict.FAILED, 1)
+    assert result.reasons == ["would be refused: t: another stanza"]
 
 
 def test_phases_come_in_the_order_of_their_steps(run: Run) -> None:

@@ -245,9 +245,14 @@ def test_a_broken_target_fails_the_run_and_its_evidence_stays(
     """What is found is no wrong usage: exit 1, a sealed folder, and the reason in it."""
     sql(context, "ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf();")
     try:
+        planned = runner.run(RUNBOOK, lab.name, {"pitr_test": "false"}, plan=True)
         result = runner.run(RUNBOOK, lab.name, {"pitr_test": "false"}, approve=lab.name)
     finally:
         sql(context, "ALTER SYSTEM RESET archive_command; SELECT pg_reload_conf();")
+    assert (planned.verdict, planned.verdict.exit_status) == (Verdict.FAILED, 1)
+    assert planned.reasons[0].startswith("would be refused: ")
+    assert "ALTER SYSTEM RESET archive_command" in planned.reasons[0]
+    shutil.rmtree(outputs_dir() / lab.name / planned.run_id)
     folder = outputs_dir() / lab.name / result.run_id
     assert (result.verdict, result.verdict.exit_status) == (Verdict.FAILED, 1)
     assert any("UnfitTarget" in text and "'/bin/true'" in text for text in result.reasons)
