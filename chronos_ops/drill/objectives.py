@@ -147,20 +147,6 @@ def around_fault(
     return [found[slot] for slot in sorted(found)]
 
 
-def window_start(record: CommitRecord, fault: float, segment_bytes: int) -> Commit | None:
-    """The first commit in the WAL segment that was open at the fault: when its window began."""
-    before = [c for c in record.acked if c.acked <= fault]
-    if not before:
-        return None
-    last = _segment(before[-1], segment_bytes)
-    return next(c for c in before if _segment(c, segment_bytes) == last)
-
-
-def _segment(commit: Commit, segment_bytes: int) -> int:
-    high, low = commit.lsn.split("/")
-    return ((int(high, 16) << 32) | int(low, 16)) // segment_bytes
-
-
 def recovery_point_bound(settings: Settings, push_seconds: float) -> float:
     """Worst recovery point of this configuration: archive_timeout + push time (B8)."""
     return settings.backup.archive_timeout_seconds + push_seconds

@@ -13,8 +13,10 @@ from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.recovery_target import RecoveryTarget
+from chronos_ops.model.settings import Settings
 
 Mode = Literal["synthetic", "production_proof"]
+Subject = Literal["nobody", "victim", "declared"]
 
 
 class Scenario:
@@ -23,6 +25,7 @@ class Scenario:
     id: ClassVar[str]
     title: ClassVar[str]
     mode: ClassVar[Mode]
+    subject: ClassVar[Subject] = "victim"  # whom it strikes: a host of this run, unless said
     point_in_time: ClassVar[bool] = False  # commits after the target are given up
 
     def check_target(self, context: Context, drill: Drill, asked: RecoveryTarget) -> Outcome:
@@ -83,6 +86,17 @@ def registry() -> dict[str, Scenario]:
             raise UsageError(f"scenarios/{module.name}.py names another scenario", scenario.id)
         found[scenario.id] = scenario
     return found
+
+
+def refuse_subject(scenario: Scenario, settings: Settings) -> None:
+    """Only a target that is declared disposable may be struck itself (D3). Raises UsageError."""
+    if scenario.subject == "declared" and not settings.disposable:
+        raise UsageError(
+            f"scenario {scenario.id} strikes the declared host, which is not disposable",
+            settings.host.instance,
+            hint="`disposable: true` in the parameter file of a target that may be broken; the "
+            "other scenarios strike a host of their own",
+        )
 
 
 def find(name: str) -> Scenario:

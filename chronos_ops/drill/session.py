@@ -30,6 +30,7 @@ class DrillSession:
     def check_target(self, context: Context) -> Outcome:
         """Refuse an unknown scenario, snapshot or target before anything is touched."""
         found = self._of(context)
+        scenario.refuse_subject(found, context.settings)
         asked = parse_target(parameters(context).recovery_target, utc_now())
         source = check_snapshot(context) or "the bare image"
         outcome = found.check_target(context, self.drill, asked)

@@ -122,7 +122,8 @@ class Drill(_Strict):
 
 
 class Settings(_Strict):
-    """One target. `disposable: true` alone lets a scenario strike the declared host (D3)."""
+    """One target. `disposable`: a scenario whose subject is the declared host is not refused (D3);
+    those of the catalogue strike hosts of their own."""
 
     target: str
     disposable: bool = False

@@ -11,7 +11,6 @@ from chronos_ops.drill.objectives import (
     judge_gap_free,
     judge_objectives,
     ranges,
-    window_start,
 )
 from chronos_ops.drill.workload import Commit, CommitRecord
 from chronos_ops.model.finding import Finding, Status
@@ -88,14 +87,6 @@ def test_ranges_and_the_counts_around_the_fault() -> None:
     assert rows[0] == {"second": -4.0, "acknowledged": 1, "recovered": 1}
     assert sum(row["acknowledged"] for row in rows) == 10
     assert sum(row["recovered"] for row in rows) == 2
-
-
-def test_the_archive_window_begins_with_the_segment_that_was_open() -> None:
-    commits = (commit(1, 1, "0/3000100"), commit(2, 2, "0/4000028"), commit(3, 3, "0/4000100"))
-    first = window_start(CommitRecord(commits), 3.5, 16 * 1024 * 1024)
-    assert first is not None
-    assert first.seq == 2
-    assert window_start(CommitRecord(()), 3.5, 16 * 1024 * 1024) is None
 
 
 def test_of_several_drills_the_worst_counts() -> None:

@@ -9,7 +9,7 @@ from chronos_ops.drill.dropping import Dropping
 from chronos_ops.drill.faults import Dropped, Struck
 from chronos_ops.drill.primary import own_settings
 from chronos_ops.drill.reader import as_reader
-from chronos_ops.drill.scenario import Scenario, find, registry
+from chronos_ops.drill.scenario import Scenario, find, refuse_subject, registry
 from chronos_ops.drill.scenarios.production_proof import judge_tables
 from chronos_ops.drill.session import DrillSession
 from chronos_ops.drill.state import Drill
@@ -35,6 +35,19 @@ def test_every_scenario_says_what_it_is(scenario: Scenario) -> None:
     assert scenario.mode in ("synthetic", "production_proof")
     for step in ("inject_fault", "provision_drill_host", "restore", "recover", "verify"):
         assert getattr(type(scenario), step) is not getattr(Scenario, step)
+
+
+def test_the_declared_host_is_struck_only_where_it_is_disposable() -> None:
+    class Earthquake(Dropping):
+        id = "earthquake"
+        subject = "declared"
+
+    production = settings()
+    with pytest.raises(UsageError, match="not disposable"):
+        refuse_subject(Earthquake(), production)
+    refuse_subject(Earthquake(), production.model_copy(update={"disposable": True}))
+    for scenario in registry().values():
+        refuse_subject(scenario, production)
 
 
 def test_an_unknown_scenario_names_the_known_ones() -> None:
