@@ -4,14 +4,14 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from chronos_ops.drill.archived import arrivals
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, postgres, s3, systemd, wal_archive
 from chronos_ops.facts.backups import StanzaInfo
 from chronos_ops.facts.verification import Verification, verification
-from chronos_ops.model.errors import ChronosError, CommandFailed, UnreadableAnswer
+from chronos_ops.model.errors import ChronosError, UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
-from chronos_ops.model.question import Fact
 from chronos_ops.model.timing import stamp, utc_now
 from chronos_ops.plans import judge_archive, judge_backup, judge_schedule
 from chronos_ops.plans.jobs import KEPT, STATE, schedules
@@ -55,10 +55,10 @@ def archive_check(context: Context) -> Outcome:
     command = context.ask(postgres.settings("archive_mode", "archive_command"))
     findings = [judge_archive.judge_command(command, settings.backup.stanza)]
     context.say("closing a WAL segment")
-    info = _stanza(context)
-    began = time.monotonic()
+    stanza = _stanza(context).name
     segment = str(context.ssh.sql_rows(_MARK)[0]["segment"])
-    arrived = _wait_for(context, info, segment, began)
+    wanted = repositories(settings)
+    arrived = arrivals(context, context.ssh, stanza, wanted, segment, ARRIVAL_SECONDS)
     for repo in repositories(settings):
         findings.append(
             judge_archive.judge_arrival(repo, segment, arrived.get(repo), ARRIVAL_SECONDS)
@@ -86,33 +86,6 @@ def archive_check(context: Context) -> Outcome:
         findings=findings,
         measures={"archive_push_seconds": slowest},
     )
-
-
-def _wait_for(context: Context, info: StanzaInfo, segment: str, began: float) -> dict[int, float]:
-    """Seconds until each repository holds the segment; a repository that never does is absent."""
-    waiting = set(repositories(context.settings))
-    arrived: dict[int, float] = {}
-    while waiting and time.monotonic() - began < ARRIVAL_SECONDS:
-        for repo in sorted(waiting):
-            archive_id = info.archive_id(repo)
-            if archive_id is None:
-                info = _stanza(context)
-                continue
-            fact = wal_archive.segment_stored(info.name, repo, archive_id, segment)
-            if _quietly(context, fact):
-                arrived[repo] = time.monotonic() - began
-        waiting -= set(arrived)
-        context.say(f"waiting for {segment} in {', '.join(f'repo{r}' for r in sorted(waiting))}")
-        if waiting:
-            time.sleep(0.2)
-    return arrived
-
-
-def _quietly(context: Context, fact: Fact[bool]) -> bool:
-    try:
-        return context.ask(fact)
-    except CommandFailed:
-        return False  # the repository does not answer: so nothing is seen to arrive
 
 
 def _continuity(context: Context, repo: int) -> Finding:

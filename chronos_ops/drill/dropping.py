@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chronos_ops.drill import integrity, recovering, sample
-from chronos_ops.drill.archived import switch_segment, wait_archived
+from chronos_ops.drill.archived import switch_segment, wait_stored
 from chronos_ops.drill.faults import Dropped
 from chronos_ops.drill.objectives import Loss, PhaseClock
 from chronos_ops.drill.state import Drill
@@ -84,7 +84,8 @@ class Dropping(Synthetic):
             60 + 3 * _COMMITS_AROUND / rate,
         )
         ssh = drill.primary.ssh
-        wait_archived(context, ssh, switch_segment(ssh))
+        stanza = drill.primary.settings.backup.stanza
+        wait_stored(context, ssh, stanza, switch_segment(ssh))
         return super().provision_drill_host(context, drill)
 
     def restore(self, context: Context, drill: Drill) -> Outcome:

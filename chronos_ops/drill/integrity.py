@@ -233,27 +233,6 @@ def judge_amcheck(exit_code: int, text: str) -> Finding:
     )
 
 
-def check_page_checksums(ssh: Ssh) -> Finding:
-    """After every page was read: no page checksum failed; not applicable where they are off."""
-    rows = ssh.sql_rows(
-        "SELECT current_setting('data_checksums') AS enabled,"
-        " sum(checksum_failures)::bigint AS failures FROM pg_stat_database"
-    )
-    if rows[0]["enabled"] != "on":
-        return not_applicable(
-            "drill.integrity.page-checksums", "no page checksum failed", "data_checksums is off"
-        )
-    failures = rows[0]["failures"]
-    return judge(
-        "drill.integrity.page-checksums",
-        "no page checksum failed in the tables and B-tree indexes, which were read whole",
-        passed=None if failures is None else failures == 0,
-        observed=f"{failures} failures",
-        expected="0 failures",
-        requirement="D5",
-    )
-
-
 _HAS_VERSIONS = (
     "SELECT 1 AS there FROM pg_attribute"
     " WHERE attrelid = 'pg_database'::regclass AND attname = 'datcollversion'"

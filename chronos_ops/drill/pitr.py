@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chronos_ops.drill import marker
-from chronos_ops.drill.archived import switch_segment, wait_archived
+from chronos_ops.drill.archived import switch_segment, wait_stored
 from chronos_ops.drill.objectives import PhaseClock
 from chronos_ops.drill.recovering import harmless
 from chronos_ops.drill.restore import (
@@ -84,7 +84,7 @@ def prove_pitr(context: Context) -> Outcome:
     clock.close("promote", now)
     there = marker.notes(host.ssh, context.run_id)
     clock.close("verify")
-    findings = [*judge_sides(there), *harmless(host.ssh)]
+    findings = [*host.findings, *judge_sides(there), *harmless(host.ssh)]
     _destroy(context, host)
     seconds = scratch.phase.seconds + clock.elapsed
     return Outcome(
@@ -105,7 +105,7 @@ def _mark(context: Context) -> tuple[RecoveryTarget, str]:
     target = at_time(datetime.fromisoformat(marker.now(ssh)["now"]))
     marker.write(ssh, run_id, AFTER)
     segment = switch_segment(ssh)
-    wait_archived(context, ssh, segment)
+    wait_stored(context, ssh, context.settings.backup.stanza, segment)
     return target, segment
 
 

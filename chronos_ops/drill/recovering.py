@@ -1,23 +1,25 @@
 """The way back, the same in every scenario: drill host, restore, recovery, first write, proof."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from chronos_ops.connectors.postgres import Postgres
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill import integrity
+from chronos_ops.drill import integrity, pages
 from chronos_ops.drill.primary import operator_password, outside
-from chronos_ops.drill.restore import provision_drill_host, recover, restore
+from chronos_ops.drill.restore import DrillHost, provision_drill_host, recover, restore
 from chronos_ops.drill.state import Drill
 from chronos_ops.execution.context import Context
-from chronos_ops.facts.postgres import IDENTITY
+from chronos_ops.facts.postgres import IDENTITY, Identity
 from chronos_ops.facts.system import CORES
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.timing import Phase
-from chronos_ops.model.wal import Lsn
+from chronos_ops.model.wal import Lsn, WalSegment
 
 _HARMLESS = """
 SELECT current_setting('archive_mode') AS archive_mode,
@@ -28,6 +30,7 @@ SELECT current_setting('archive_mode') AS archive_mode,
         WHERE backend_type ~* '(logical|cron|timescale|scheduler)'
           AND backend_type <> 'logical replication launcher') AS schedulers
 """
+_WRITING = "SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS segment"
 # This project's own timers, pgBackRest's of another hand, and cron jobs: none may run here.
 _TIMERS = r"""
 { systemctl list-timers --all --no-legend
@@ -50,6 +53,7 @@ def make_host(context: Context, drill: Drill, settings: Settings) -> Outcome:
         f"PostgreSQL {host.major}; the repository holds "
         f"{len(host.reach.backups)} backup sets, newest WAL segment {host.reach.newest_segment}.",
         phases=[phase],
+        findings=list(host.findings),
         measures={"provision_source": source, "machine_id": made.machine_id},
     )
 
@@ -76,22 +80,53 @@ def replay(context: Context, drill: Drill) -> Outcome:
     now = clock.now_monotonic()
     phases = [clock.close("recovery", now - recovery.promote_seconds), clock.close("promote", now)]
     here = context.ask(IDENTITY, drill.host.ssh)
-    promoted = judge(
-        "drill.recovery.promoted",
-        "the restored cluster is the same one, promoted on a new timeline",
-        passed=not here.in_recovery and here.system_identifier == drill.host.repository_system_id,
-        observed=f"in recovery: {here.in_recovery}, system identifier {here.system_identifier}, "
-        f"timeline {here.timeline}",
-        expected=f"not in recovery, {drill.host.repository_system_id}",
-        requirement="D4",
-    )
+    writing = WalSegment.parse(str(drill.host.ssh.sql_rows(_WRITING)[0]["segment"])).timeline
+    findings = [
+        judge_promoted(here, writing, drill.host),
+        judge_reached(drill.target, recovery.log),
+        *harmless(drill.host.ssh),
+    ]
     last = recovery.last_commit_at or "none after the backup"
     return Outcome(
         summary=f"WAL replayed to {recovery.redo_end or 'the end of the backup'} "
         f"(last commit: {last}), promoted.",
         phases=phases,
-        findings=[promoted, *harmless(drill.host.ssh)],
+        findings=findings,
         text=_tail(recovery.log),
+    )
+
+
+def judge_promoted(here: Identity, writing: int, host: DrillHost) -> Finding:
+    """The repository's cluster; `writing`: the timeline that it writes on now."""
+    before = host.reach.timeline
+    return judge(
+        "drill.recovery.promoted",
+        "the restored cluster is the same one, promoted on a new timeline",
+        passed=not here.in_recovery
+        and here.system_identifier == host.repository_system_id
+        and writing > before > 0,
+        observed=f"in recovery: {here.in_recovery}, system identifier {here.system_identifier}, "
+        f"writes on timeline {writing}",
+        expected=f"not in recovery, {host.repository_system_id}, a later timeline than the "
+        f"archive's {before or '(none)'}",
+        requirement="D4",
+    )
+
+
+def judge_reached(target: RecoveryTarget, log: str) -> Finding:
+    """The server says itself where it stopped; WAL that merely ended says nothing of the kind."""
+    identifier, title = "drill.recovery.target-reached", "recovery stopped at its target"
+    if target.kind == "latest":
+        why = "the latest commit: the end of the archived WAL"
+        return integrity.not_applicable(identifier, title, why)
+    stops = re.findall(r"LOG: +(recovery stopping .*)$", log, re.MULTILINE)
+    return judge(
+        identifier,
+        title,
+        passed=bool(stops),
+        observed=stops[-1] if stops else "no word of it in the server's log",
+        expected=f"recovery stopping before or after {target}",
+        requirement="D7",
     )
 
 
@@ -178,6 +213,7 @@ def integrity_checks(
     return {
         "rows-read": rows,
         "amcheck": amcheck,
+        "pages-read": lambda: [pages.check_pages(host.ssh)],
         "application": application,
         "extensions": lambda: [integrity.check_extensions(host.ssh)],
         "collations": lambda: [integrity.check_collations(host.ssh)],
@@ -186,7 +222,7 @@ def integrity_checks(
 
 def verified(drill: Drill, findings: list[Finding]) -> tuple[list[Finding], Phase]:
     """Page checksums last (everything has been read now), then the phase is over."""
-    findings = [*findings, integrity.check_page_checksums(drill.host.ssh)]
+    findings = [*findings, pages.check_page_checksums(drill.host.ssh)]
     return findings, drill.clock.close("verify")
 
 

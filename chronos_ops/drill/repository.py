@@ -3,7 +3,7 @@
 import time
 
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill.target import Reach
+from chronos_ops.drill.target import Reach, reach_of
 from chronos_ops.execution.apply import apply
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, wal_archive
@@ -64,10 +64,6 @@ def look(context: Context, ssh: Ssh, stanza: str) -> StanzaInfo:
 
 
 def reach(context: Context, ssh: Ssh, stanza: str, info: StanzaInfo) -> Reach:
-    """What can be restored from it: backup sets and the newest WAL of their timeline."""
-    sets = tuple(info.of_repo(1))
-    archive_id = info.archive_id(1)
+    """What can be restored from it: backup sets, and the newest WAL of each timeline."""
     listing = context.ask(wal_archive.archive_listing(stanza, 1), ssh)
-    archive = listing.archives.get(archive_id or "")
-    newest = max(archive.segments, key=str) if archive and archive.segments else None
-    return Reach(sets, newest)
+    return reach_of(info.of_repo(1), listing.archives.get(info.archive_id(1) or ""))

@@ -15,12 +15,13 @@ from chronos_ops.drill import firewall, locales, repository, restored_config
 from chronos_ops.drill.guards import require_no_cluster, require_own_host
 from chronos_ops.drill.hosts import install_log, new_host
 from chronos_ops.drill.install import install
-from chronos_ops.drill.reader import as_reader, make_reader
+from chronos_ops.drill.reader import as_reader, check_read_only, make_reader
 from chronos_ops.drill.target import Reach, choose_backup
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned
 from chronos_ops.facts.backups import BackupSet
 from chronos_ops.model.errors import ChronosError, CommandFailed, Refused
+from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.question import ShellAnswer
 from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.settings import Settings
@@ -56,6 +57,7 @@ class DrillHost:
     repository_system_id: str = ""
     reach: Reach = field(default_factory=lambda: Reach(()))
     installed: bool = True  # packages had to be installed
+    findings: tuple[Finding, ...] = ()  # what was seen of it before any data were there
 
     @property
     def data_directory(self) -> str:
@@ -100,15 +102,23 @@ def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHos
     """
     reading = as_reader(settings, context.run_id)
     repository_context = replace(context, settings=settings)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         reader = pool.submit(make_reader, repository_context)
         provisioned = new_host(context, role)
         ssh = context.host(provisioned.ssh_address(settings.postgres.port))
         firewall.close(ssh, settings.postgres.operator_networks, settings.postgres.port)
+        seen = pool.submit(firewall.check_closed, provisioned.address, ssh.address.port)
         log = install_log(context, provisioned)
         found = install(context, ssh, settings, log, with_cluster=False)
         reader.result()
-    return DrillHost(provisioned, ssh, reading, found.major, installed=found.anything)
+    return DrillHost(
+        provisioned,
+        ssh,
+        reading,
+        found.major,
+        installed=found.anything,
+        findings=(seen.result(),),
+    )
 
 
 def reach_repository(context: Context, host: DrillHost) -> DrillHost:
@@ -131,6 +141,7 @@ def reach_repository(context: Context, host: DrillHost) -> DrillHost:
     return replace(
         host,
         repository_system_id=current.system_identifier,
+        findings=(*host.findings, check_read_only(host.ssh, stanza)),
         reach=repository.reach(context, host.ssh, stanza, info),
     )
 
@@ -144,6 +155,11 @@ def restore(
     """
     chosen = choose_backup(target, host.reach, after=after)
     require_own_host(context, host.provisioned)
+    for finding in host.findings:
+        if finding.status is Status.FAIL:
+            raise Refused(
+                f"no data go to {host.provisioned.name}: {finding.title}", finding.observed
+            )
     require_no_cluster(host.ssh, host.data_directory, host.bin_dir, host.repository_system_id)
     argv = [
         "pgbackrest",

@@ -8,27 +8,22 @@ import pytest
 from chronos_ops.drill.snapshot import choose
 from chronos_ops.facts.lightsail import Snapshot, bundle_disks, snapshots
 from chronos_ops.model.errors import UnreadableAnswer, UsageError
-from chronos_ops.model.settings import Settings, parse_settings
+from chronos_ops.model.settings import Settings
+from tests.drill.test_restore import settings
 
 READY = Snapshot("prepared", "available", "100%", "a-host", 60, datetime(2026, 11, 1, tzinfo=UTC))
 DISKS = {"micro_3_0": 40, "small_3_0": 60}
 
 
-def settings(bundle: str = "small_3_0") -> Settings:
-    return parse_settings(
-        {
-            "target": "t",
-            "aws": {"account_id": "123456789012", "profile": "p"},
-            "host": {"instance": "project-chronos", "address": "192.0.2.1", "key_file": "k"},
-            "postgres": {"operator_networks": ["192.0.2.0/24"]},
-            "backup": {"bucket": "b"},
-            "drill": {"bundle_id": bundle},
-        }
+def on(bundle: str) -> Settings:
+    declared = settings()
+    return declared.model_copy(
+        update={"drill": declared.drill.model_copy(update={"bundle_id": bundle})}
     )
 
 
 def test_an_available_snapshot_of_another_host_is_taken() -> None:
-    assert choose(settings(), "prepared", [READY], DISKS) == READY
+    assert choose(on("small_3_0"), "prepared", [READY], DISKS) == READY
 
 
 @pytest.mark.parametrize(
@@ -36,7 +31,7 @@ def test_an_available_snapshot_of_another_host_is_taken() -> None:
     [
         ({"state": "pending", "progress": "40%"}, "small_3_0", "not available: pending 40%"),
         ({"state": "error"}, "small_3_0", "not available: error"),
-        ({"from_instance": "project-chronos"}, "small_3_0", "copy of the declared host"),
+        ({"from_instance": "i"}, "small_3_0", "copy of the declared host"),
         ({}, "micro_3_0", "disk of micro_3_0 is smaller"),
         ({"name": "prepared-1"}, "small_3_0", "(?s)no such instance snapshot.*did you mean"),
         ({"name": "xyz"}, "small_3_0", "there is: xyz"),
@@ -45,7 +40,7 @@ def test_an_available_snapshot_of_another_host_is_taken() -> None:
 def test_what_cannot_be_used_is_refused(changed: dict[str, str], bundle: str, why: str) -> None:
     found = replace(READY, **changed)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=why):
-        choose(settings(bundle), "prepared", [found], DISKS)
+        choose(on(bundle), "prepared", [found], DISKS)
 
 
 def test_lightsail_s_answers_are_read() -> None:

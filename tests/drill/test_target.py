@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chronos_ops.drill.target import Reach, choose_backup
+from chronos_ops.drill.target import Line, Reach, choose_backup, reach_of
 from chronos_ops.facts.backups import BackupSet
+from chronos_ops.facts.wal_archive import Archive
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.recovery_target import RecoveryTarget, at_time, parse_target
@@ -85,8 +86,7 @@ def backup(label: str, hour: int, lsn: str) -> BackupSet:
 
 REACH = Reach(
     (backup("second", 12, "0/9000100"), backup("first", 2, "0/3000100")),
-    WalSegment.parse("00000001000000000000000C"),
-    datetime(2026, 11, 22, 20, tzinfo=UTC),
+    {1: Line(WalSegment.parse("00000001000000000000000C"), datetime(2026, 11, 22, 20, tzinfo=UTC))},
 )
 
 
@@ -99,7 +99,7 @@ REACH = Reach(
         (at_time(datetime(2026, 11, 22, 12, 0, 1, tzinfo=UTC)), "second"),
         (parse_target("lsn:0/9000000", NOW), "first"),
         (parse_target("lsn:0/C000010", NOW), "second"),
-        (parse_target("xid:800", NOW), "second"),
+        (parse_target("xid:800", NOW), "first"),  # not known where: from there all is reached
     ],
 )
 def test_the_newest_backup_before_the_target_is_taken(target: RecoveryTarget, label: str) -> None:
@@ -125,9 +125,33 @@ def test_an_unreachable_target_is_refused(target: RecoveryTarget) -> None:
         choose_backup(target, REACH)
 
 
+def segments(*names: str) -> Archive:
+    found = tuple(WalSegment.parse(name) for name in names)
+    return Archive(found, {name: 1_700_000_000 + place for place, name in enumerate(names)})
+
+
+def test_each_timeline_has_its_own_newest_segment() -> None:
+    """A higher timeline with fewer segments does not hide what the lower one holds."""
+    archive = segments(
+        "00000001000000000000000C", "000000010000000000000009", "000000020000000000000007"
+    )
+    reach = reach_of(REACH.backups, archive, clock=True)
+    assert {number: str(line.newest)[-2:] for number, line in reach.lines.items()} == {
+        1: "0C",
+        2: "07",
+    }
+    assert reach.timeline == 2
+    on_one = parse_target("lsn:0/9800000 timeline:1", NOW)
+    assert choose_backup(on_one, reach).label == "second"
+    with pytest.raises(UsageError, match="after the last archived WAL"):
+        choose_backup(parse_target("lsn:0/9800000", NOW), reach)  # follows timeline 2
+    with pytest.raises(UsageError, match=r"no WAL of that timeline.*1, 2"):
+        choose_backup(parse_target("lsn:0/9800000 timeline:3", NOW), reach)
+
+
 def test_an_empty_repository_reaches_nothing() -> None:
     with pytest.raises(UsageError, match="holds no backup"):
-        choose_backup(RecoveryTarget(), Reach((), None))
+        choose_backup(RecoveryTarget(), Reach(()))
 
 
 def test_an_unreadable_target_is_refused_with_the_parameters() -> None:

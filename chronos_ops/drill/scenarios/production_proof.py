@@ -1,24 +1,25 @@
 """The target's own repository, restored on a scratch host. The target is read, plus one marker."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
 
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill import marker, recovering
-from chronos_ops.drill.archived import wait_archived
+from chronos_ops.drill import archive_search, marker, recovering
+from chronos_ops.drill.archived import wait_stored
 from chronos_ops.drill.integrity import conninfo, databases, not_applicable
 from chronos_ops.drill.objectives import PhaseClock
 from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.state import Drill
-from chronos_ops.drill.target import Reach, choose_backup
+from chronos_ops.drill.target import Reach, choose_backup, reach_of, unreachable
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, wal_archive
 from chronos_ops.facts.postgres import IDENTITY
+from chronos_ops.facts.wal_archive import Archive
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.timing import Achieved
+from chronos_ops.model.wal import Lsn
 
 _NOTE = "production proof"
 _FIRST_WRITE = """
@@ -39,6 +40,7 @@ class ProductionProof(Scenario):
     id = "production_proof"
     title = "the target's repository is restored on a scratch host"
     mode = "production_proof"
+    subject = "nobody"
 
     def check_target(self, context: Context, drill: Drill, asked: RecoveryTarget) -> Outcome:
         """Held against the repository before anything is touched (D7)."""
@@ -50,18 +52,18 @@ class ProductionProof(Scenario):
             raise UsageError(
                 "the target has no backup to prove", stanza, hint="run the backup runbook first"
             )
-        listing = context.ask(wal_archive.archive_listing(stanza, 1))
-        archive = listing.archives.get(info.archive_id(1) or "")
-        newest = max(archive.segments, key=str) if archive and archive.segments else None
-        # What was stored last ends the reach: later moments are not in the repository yet.
-        stored = archive.stored_at[str(newest)] if archive and newest else 0
-        until = datetime.fromtimestamp(stored, UTC)
-        reach = Reach(tuple(info.of_repo(1)), newest, until)
-        chosen = choose_backup(asked, reach)
+        identity = context.ask(IDENTITY)
+        fact = wal_archive.archive_listing(stanza, 1, identity.segment_bytes)
+        archive = context.ask(fact).archives.get(info.archive_id(1) or "", Archive())
+        reach = reach_of(info.of_repo(1), archive, clock=True)
+        _refuse_stranger(reach, identity.timeline, asked)
+        position, said = _place(context, asked, reach, archive)
+        chosen = choose_backup(asked, reach, after=position)
         drill.asked = drill.target = asked
+        drill.keep("position", position)
         return Outcome(
-            summary=f"Recovery target {asked}: backup set `{chosen.label}` of "
-            f"{len(reach.backups)}, newest WAL segment {newest}."
+            summary=f"Recovery target {asked}{said}: backup set `{chosen.label}` of "
+            f"{len(reach.backups)}, newest WAL segment {reach.newest_segment}."
         )
 
     def inject_fault(self, context: Context, drill: Drill) -> Outcome:
@@ -83,8 +85,9 @@ class ProductionProof(Scenario):
         marker.prepare(context.ssh)
         marker.write(context.ssh, context.run_id, drill.marker)
         segment = marker.now(context.ssh)["segment"]
-        timeout = context.settings.backup.archive_timeout_seconds
-        wait_archived(context, context.ssh, segment, timeout + 60.0)
+        backup = context.settings.backup
+        patience = backup.archive_timeout_seconds + 60.0
+        wait_stored(context, context.ssh, backup.stanza, segment, patience)
 
     def provision_drill_host(self, context: Context, drill: Drill) -> Outcome:
         outcome = recovering.make_host(context, drill, context.settings)
@@ -94,10 +97,13 @@ class ProductionProof(Scenario):
         archived.result()
         waited = drill.clock.now_monotonic() - began
         drill.clock.skip()  # the drill's own wait for its marker: no recovery would have it
-        return outcome.model_copy(update={"measures": {"marker_wait_seconds": round(waited, 3)}})
+        measures = {**outcome.measures, "marker_wait_seconds": round(waited, 3)}
+        return outcome.model_copy(update={"measures": measures})
 
     def restore(self, context: Context, drill: Drill) -> Outcome:
-        return recovering.restore_files(context, drill)
+        position = drill.part("position", "check-target")
+        assert position is None or isinstance(position, Lsn)
+        return recovering.restore_files(context, drill, after=position)
 
     def recover(self, context: Context, drill: Drill) -> Outcome:
         return recovering.replay(context, drill)
@@ -158,6 +164,39 @@ class ProductionProof(Scenario):
             ),
             measures={"not_measured": {"recovery_point_seconds": why}},
         )
+
+
+def _refuse_stranger(reach: Reach, timeline: int, asked: RecoveryTarget) -> None:
+    """Recovery follows the latest timeline in the archive, whoever wrote it there."""
+    if reach.timeline > timeline and asked.timeline in ("", "latest"):
+        raise UsageError(
+            f"the archive holds timeline {reach.timeline}, the target is on {timeline}",
+            hint="a promoted copy has archived into this repository, and recovery would follow it: "
+            f"name the timeline (`… timeline:{timeline}`)",
+        )
+
+
+def _place(
+    context: Context, asked: RecoveryTarget, reach: Reach, archive: Archive
+) -> tuple[Lsn | None, str]:
+    """Where a transaction or a restore point lies in the archive, and words for it.
+
+    Raises UsageError where the archive was read whole and does not hold it.
+    """
+    if asked.kind not in ("xid", "name"):
+        return None, ""
+    if asked.kind == "xid":
+        archive_search.refuse_future(context.ssh, asked)
+    first = min((b.wal_start[8:] for b in reach.backups), default="")
+    wanted = [s for s in archive.segments if str(s)[8:] >= first]
+    found = archive_search.seek(context, context.ssh, asked, wanted)
+    if found.lsn is not None:
+        return found.lsn, f" (at {found.lsn})"
+    if found.whole:
+        why = f"it is in none of the {found.segments} archived WAL segments"
+        raise unreachable(asked, f"{why} since the first backup")
+    why = f"not in the newest {found.segments} of {len(wanted)} archived segments"
+    return None, f" ({why}: the replay from the oldest backup will tell)"
 
 
 def user_tables(ssh: Ssh) -> frozenset[str]:
