@@ -336,7 +336,12 @@ def readings(_: Settings) -> tuple[Reading, ...]:
             accept=(0, 2),
         ),
         Reading("logrotate", "ls /etc/logrotate.d", _words),
-        Reading("log_modes", "find /var/log -type f -perm /0137 -printf '%m %u %g %p\\n'", _modes),
+        Reading(  # a folder that is its owner's alone keeps what lies in it (certbot's)
+            "log_modes",
+            "find /var/log -mindepth 1 -type d ! -perm /0077 -prune "
+            "-o -type f -perm /0137 -printf '%m %u %g %p\\n'",
+            _modes,
+        ),
         Reading("time", "timedatectl show", _properties),
         Reading("apt", "apt-config dump --format '%F %v%n' | grep -E '^[A-Za-z]'", _apt),
         Reading(

@@ -76,7 +76,9 @@ def _config_mode(_: Settings, values: Values) -> Verdict:
     wrong = [
         f"{m.path} {m.mode:o} {m.owner}"
         for m in files.values()
-        if m.mode & 0o137 or m.owner not in ("postgres", "root")
+        # A CA's certificate is public; nobody else may change it.
+        if m.mode & (0o133 if m.path.endswith(".pem") else 0o137)
+        or m.owner not in ("postgres", "root")
     ]
     if not files:
         return judged(False, "no configuration", "postgres', 0640 or stricter")
