@@ -151,7 +151,7 @@ def _place(what: str) -> tuple[Path, str]:
         if (here.parent / "archive").is_dir():
             return here.parent, here.name
         raise UsageError("no archive there", here, hint="a folder with `archive/` beside its runs")
-    run = shelf.find_run(what)
+    run = shelf.find_run(what, shelf.ROOT)
     return run.path.parent, run.run_id
 
 

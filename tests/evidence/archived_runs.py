@@ -20,6 +20,7 @@ def make_run(target_folder: Path, number: int = 1, *, verdict: Verdict = Verdict
     (run / "steps").mkdir(parents=True)
     write_text(run / "executed.ipynb", f'{{"cells": [], "number": {number}}}\n')
     write_text(run / "executed.html", f"<p>run {number}</p>\n")
+    write_text(run / "journal.jsonl", '{"seq":1,"at":"2026-11-22T00:00:00.000000Z"}\n')
     write_json(run / "steps/look at.json", {"cell": "look", "number": number})
     result = Result(
         schema="chronos-ops/result/1",

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from chronos_ops.evidence.chain import (
     read_index,
 )
 from chronos_ops.evidence.envelope import open_envelope, pae
+from chronos_ops.evidence.folder import read_json
 from chronos_ops.evidence.manifest import MANIFEST, write_manifest
 from chronos_ops.evidence.package import write_package
 from chronos_ops.evidence.signing import KEY, operator_key
@@ -82,6 +84,7 @@ def test_the_statement_is_in_toto_in_dsse(runs: Path, tmp_path: Path) -> None:
         MANIFEST,
         "executed.ipynb",
         "executed.html",
+        "journal.jsonl",
         "result.json",
         "steps/look at.json",
     }
@@ -267,6 +270,30 @@ def test_several_processes_seal_at_once(tmp_path: Path) -> None:
     assert failed(folder, state) == {}
     assert (state / KEY).stat().st_mode & 0o777 == 0o600
     assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_killed_sealer_leaves_an_archive_that_verifies(tmp_path: Path) -> None:
+    """SIGKILL at whatever moment, again and again: the next one completes what was begun."""
+    folder, state = tmp_path / "outputs/lab-x", tmp_path / "state"
+    for turn in range(6):
+        before = len(index_lines(folder)) if turn else 0
+        argv = [sys.executable, "-c", SEALER, str(folder), str(state), str(100 * turn)]
+        sealer = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        deadline = time.monotonic() + 60
+        while not (folder / ARCHIVE / INDEX).exists() or len(index_lines(folder)) < before + 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.001 * turn)
+        sealer.kill()
+        sealer.wait()
+        for run in folder.glob("2*"):  # killed before its manifest: its run never ended
+            if not (run / MANIFEST).exists() or not read_json(run / MANIFEST):
+                shutil.rmtree(run)
+    archive = make_archive(folder, state)
+    archive.chain.mend()
+    for run in archive.unsealed():
+        archive.seal(run)
+    assert failed(folder, state) == {}
+    assert len(index_lines(folder)) >= 12
 
 
 def test_a_changed_run_is_not_sealed_and_not_sealed_anew(runs: Path, tmp_path: Path) -> None:
