@@ -67,7 +67,7 @@ _SECRET_FILES = r"""for d in /etc /root /home /var/lib/postgresql /var/lib/chron
 find "$d" -xdev -type f \( -name '*.key' -o -name '*.pem' -o -name 'id_*' -o -name '.pgpass' \
 -o -name credentials -o -name .netrc -o -name '*.ini' \) \
 ! -path '/etc/ssl/certs/*' -perm /0077 -print0 || exit 1; done |
-xargs -0r grep -lIsE -e 'PRIVATE KEY-|cipher-pass *=|key-secret *=|aws_secret' \
+xargs -0r grep -lIsE -e 'PRIVATE K[E]Y-|cipher-pass *=|key-secret *=|aws_secret' \
 -e 'password *[= ] *[^ ]|^[^:# ]+:[^: ]+:[^: ]+:[^: ]+:[^: ]' |
 while read -r f; do stat -c '%a %U %G %n' "$f"; done"""
 _SECRET_ARGUMENTS = r"""grep -lzsE \

@@ -74,7 +74,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
         return Plan(name=NAME, refusals=tuple(state.missing.values()))
     seen: dict[str, Setting] = values["settings"]
     files: ConfigFiles = values["files"]
-    logged, audited = _wanted_log(seen), _wanted_audit(seen)
+    logged, audited = wanted_log(seen), wanted_audit(seen)
     seen = _with_placeholder(seen)
     refusals = overriding(logged, seen, files, f"{files.drop_in_directory}/{LOG_FILE}")
     refusals += overriding(audited, seen, files, f"{files.drop_in_directory}/{AUDIT_FILE}")
@@ -113,7 +113,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     )
 
 
-def _wanted_log(seen: dict[str, Setting]) -> tuple[Wanted, ...]:
+def wanted_log(seen: dict[str, Setting]) -> tuple[Wanted, ...]:
     """A prefix that says enough already stays: bans read it."""
     prefix = seen["log_line_prefix"].value
     kept = PREFIX if prefix_lacks(prefix) else prefix
@@ -121,7 +121,7 @@ def _wanted_log(seen: dict[str, Setting]) -> tuple[Wanted, ...]:
     return (*known, Wanted("log_line_prefix", kept))
 
 
-def _wanted_audit(seen: dict[str, Setting]) -> tuple[Wanted, ...]:
+def wanted_audit(seen: dict[str, Setting]) -> tuple[Wanted, ...]:
     """pgaudit beside whatever is preloaded already."""
     now = seen["shared_preload_libraries"]
     text = now.written if now.pending_restart and now.written is not None else now.value
