@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 import paramiko
 from fabric import Config, Connection
+from invoke.exceptions import ThreadException
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from chronos_ops.model.errors import CommandFailed, TransportError, UnreadableAnswer, UsageError
@@ -266,8 +267,32 @@ class Ssh:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             local_port = int(probe.getsockname()[1])
-        with connection.forward_local(local_port, remote_port, "127.0.0.1", "127.0.0.1"):
-            yield local_port
+        failure: BaseException | None = None
+        try:
+            with connection.forward_local(local_port, remote_port, "127.0.0.1", "127.0.0.1"):
+                try:
+                    _wait_listening(local_port)  # fabric listens in a thread of its own
+                    yield local_port
+                except BaseException as error:
+                    failure = error
+                    raise
+        except ThreadException:  # a client broke off, as one does that refuses a certificate
+            if failure is not None:
+                raise failure from None
+
+
+def _wait_listening(port: int) -> None:
+    """Until somebody listens on 127.0.0.1: its address cannot be shared from then on."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return
+        time.sleep(0.005)
+    raise TransportError("the SSH tunnel did not open", port)
 
 
 def _pinned_keys(lines: Sequence[str]) -> Iterator[tuple[str, paramiko.PKey]]:

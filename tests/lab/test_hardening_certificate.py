@@ -356,6 +356,9 @@ def test_roles_come_to_their_own_database_and_nobody_is_locked_out_unasked(
     client.query("SELECT 1")
     client.close()
     assert make_plan(DATABASE_ACCESS, declared).empty
+    data["postgres"]["connect"] = "ssh_tunnel"
+    tunnelled = replace(context, settings=Settings.model_validate(data))
+    assert bad(outside_database(tunnelled)) == {}
 
 
 def test_after_a_reboot_everything_still_holds(certified: Certified) -> None:
