@@ -143,7 +143,9 @@ def _environment(lab: LabAws, daemon_socket: Path) -> dict[str, str]:
     for folder in (state, objects):
         folder.mkdir(exist_ok=True, mode=0o700)
     ours: Mapping[str, str] = {
+        "CHRONOS_LAB_ADDRESS": lab.address,
         "CHRONOS_LAB_AWS_DIR": str(lab.folder),
+        "CHRONOS_LAB_ENDPOINT": lab.endpoint_url,
         "CHRONOS_LAB_AWS_PROFILE": lab.profile,
         "CHRONOS_LAB_SOCKET": str(daemon_socket),
         "AUTH": "true",

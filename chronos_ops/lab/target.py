@@ -19,6 +19,8 @@ from chronos_ops.model.settings import parameters_dir, parse_settings
 INSTANCE = "project-chronos"
 DB = "db"  # the alias of the declared host
 USER = "admin"
+OPERATOR_MAIL = "operator@lab.example"
+_INBOX = "/_lab/inbox"
 _HEAD = """# The lab {lab!r} as a target: written by `./chronos lab up`, gone with `lab down`.
 # Not committed: addresses and keys are this machine's own.
 """
@@ -86,6 +88,14 @@ def write_parameters(
             "retention_days": 30,
         },
         "drill": {"bundle_id": "small_3_0", "blueprint_id": "debian_13", "user": USER},
+    }
+    data["monitoring"] = {
+        "period_seconds": 10,
+        "publish_seconds": 10,
+        "host_endpoint_url": f"https://{S3_NAME}:{aws.port}",
+        "host_ca_file": str(aws.ca_file),
+        "email": OPERATOR_MAIL,
+        "inbox": {"url": f"{aws.endpoint_url}{_INBOX}", "ca_file": str(aws.ca_file)},
     }
     # The rest of the subnet stands for applications: they reach the database, and may be banned.
     data["hardening"] = {"firewall": {"database_networks": [str(ipaddress.ip_network(subnet))]}}

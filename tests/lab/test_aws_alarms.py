@@ -117,3 +117,30 @@ def test_an_alarm_tells_its_topic(aws: Aws) -> None:
     answer = aws.call("sqs", "receive_message", QueueUrl=queue, WaitTimeSeconds=15)
     told = json.loads(json.loads(answer["Messages"][0]["Body"])["Message"])
     assert (told["AlarmName"], told["NewStateValue"]) == ("told", "ALARM")
+
+
+@pytest.mark.parametrize(
+    ("what", "attribute", "value", "error"),
+    [
+        ("the managed key", "KmsMasterKeyId", "alias/aws/sns", "encryption key"),
+        ("a policy without it", "Policy", '{"Version": "2012-10-17", "Statement": []}', "not auth"),
+    ],
+)
+def test_a_topic_that_does_not_admit_cloudwatch_is_seen_in_the_history(
+    aws: Aws, what: str, attribute: str, value: str, error: str
+) -> None:
+    """M3: the alarm fires into nothing, and only its history tells."""
+    name = f"mute-{attribute}".lower()
+    topic = aws.call("sns", "create_topic", Name=name)["TopicArn"]
+    given = {"TopicArn": topic, "AttributeName": attribute, "AttributeValue": value}
+    aws.call("sns", "set_topic_attributes", **given)
+    publish(aws, name, "XXXX")
+    alarm(aws, name, name, AlarmActions=[topic])
+    assert settled(aws, name)[0] == "ALARM"
+    told = aws.call(
+        "cloudwatch", "describe_alarm_history", AlarmName=name, HistoryItemType="Action"
+    )["AlarmHistoryItems"]
+    assert [item["HistorySummary"].startswith("Failed to execute action") for item in told] == [
+        True
+    ], what
+    assert error in told[0]["HistorySummary"]

@@ -7,19 +7,23 @@ minute), whether data came or not. A reason that it gives says `evaluator: lab`.
 """
 
 import asyncio
+import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import cloudwatch
+from ministack.services import cloudwatch, sns
 
 from chronos_ops.model.alarm import EXTRA_PERIODS, Alarm, State, evaluate
 from chronos_ops.model.errors import UsageError
 
 _LOG = logging.getLogger("chronos.lab.aws")
-_REPLACED = ("_evaluate_alarm", "_evaluate_all_alarms")
-_STORES = ("_metrics", "_alarms", "_calc_stats", "_dims_key", "_record_history")
+_REPLACED = ("_evaluate_alarm", "_evaluate_all_alarms", "_dispatch_alarm_actions")
+_MANAGED_KEY = "alias/aws/sns"
+_SERVICE = "cloudwatch.amazonaws.com"
+_STORES = ("_metrics", "_alarms", "_calc_stats", "_dims_key", "_record_history", "_history_entries")
 _LOOK_SECONDS = 0.5
 _LONGEST_SECONDS = 60  # between two looks at one alarm
 _SETTLE_SECONDS = 1.0  # a period's last datapoints may be on their way when it ends
@@ -32,10 +36,70 @@ def replace_evaluator() -> None:
         raise RuntimeError(f"ministack's cloudwatch has no {', '.join(missing)}")
     cloudwatch._evaluate_alarm = _nothing
     cloudwatch._evaluate_all_alarms = _nothing
+    cloudwatch._dispatch_alarm_actions = _telling(cloudwatch._dispatch_alarm_actions)
 
 
 def _nothing(*_arguments: Any) -> None:
     """Alarms are evaluated by time, not by calls."""
+
+
+def _telling(known: Callable[..., None]) -> Callable[..., None]:
+    """An action reaches a topic that admits CloudWatch, and the history says what became of it."""
+
+    def dispatch(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:
+        field = {"ALARM": "AlarmActions", "OK": "OKActions"}.get(new, "InsufficientDataActions")
+        wanted = list(alarm.get(field) or ()) if alarm.get("ActionsEnabled", True) else []
+        wrong = {arn: _refused(arn, alarm["AlarmArn"]) for arn in wanted}
+        for arn, why in wrong.items():
+            said = f"Failed to execute action {arn}. Received error: {why}" if why else ""
+            _remember(alarm["AlarmName"], said or f"Successfully executed action {arn}")
+        known({**alarm, field: [arn for arn in wanted if not wrong[arn]]}, old, new, reason)
+
+    return dispatch
+
+
+def _refused(topic_arn: str, alarm_arn: str) -> str:
+    """Why CloudWatch may not publish to that topic; empty: it may."""
+    topic = sns._topic_by_arn_any_scope(topic_arn)
+    if topic is None:
+        return "Topic does not exist"
+    attributes = topic.get("attributes", topic)
+    if str(attributes.get("KmsMasterKeyId", "")).endswith(_MANAGED_KEY):
+        return (
+            "CloudWatch Alarms does not have authorization to access the SNS topic encryption key"
+        )
+    account = alarm_arn.split(":")[4]
+    policy = json.loads(attributes.get("Policy") or "{}")
+    if not any(_admits(statement, account) for statement in policy.get("Statement", ())):
+        return "CloudWatch Alarms is not authorized to perform: SNS:Publish on the resource"
+    return ""
+
+
+def _admits(statement: dict[str, Any], account: str) -> bool:
+    """The service itself, or (SNS's default policy) everybody of the owner's account."""
+    actions = statement.get("Action", ())
+    named = {a.lower() for a in ([actions] if isinstance(actions, str) else actions)}
+    if statement.get("Effect") != "Allow" or not named & {"sns:publish", "sns:*", "*"}:
+        return False
+    principal = statement.get("Principal", {})
+    everybody = principal in ("*", {"AWS": "*"})
+    if not everybody and _SERVICE not in str(principal.get("Service", "")):
+        return False
+    conditions = statement.get("Condition", {}).get("StringEquals", {})
+    return all(value == account for value in conditions.values())
+
+
+def _remember(name: str, summary: str) -> None:
+    cloudwatch._history_entries().append(
+        {
+            "AlarmName": name,
+            "AlarmType": "MetricAlarm",
+            "Timestamp": cloudwatch._ts_iso(time.time()),
+            "HistoryItemType": "Action",
+            "HistorySummary": summary,
+            "HistoryData": json.dumps({"version": "1.0", "summary": summary}),
+        }
+    )
 
 
 async def evaluate_for_ever(account: str, region: str) -> None:

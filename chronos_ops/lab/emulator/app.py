@@ -16,7 +16,7 @@ from typing import Any
 from ministack import app as ministack
 from ministack.core import persistence
 
-from chronos_ops.lab.emulator import accounts, alarms, conditions, gate, lightsail
+from chronos_ops.lab.emulator import accounts, alarms, conditions, gate, inbox, lightsail, mail
 from chronos_ops.lab.emulator.hosts import Hosts
 from chronos_ops.lab.emulator.lightsail_core import Lightsail, LightsailError
 from chronos_ops.lab.emulator.lightsail_state import State
@@ -36,6 +36,9 @@ _MAX_BODY = 1024 * 1024
 gate.close_backdoors()
 alarms.replace_evaluator()
 conditions.teach()
+_ADDRESS, _ENDPOINT = os.environ["CHRONOS_LAB_ADDRESS"], os.environ["CHRONOS_LAB_ENDPOINT"]
+mail.install(mail.Post(_ADDRESS, inbox.SMTP_PORT, _ENDPOINT))
+_inbox = inbox.Inbox(_FOLDER / "inbox.json")
 if not ministack.AUTH:
     raise RuntimeError("the lab's AWS must run with AUTH=true")
 _lab = Lightsail(
@@ -56,7 +59,15 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         body = {"lab": "aws", "account": _ACCOUNT, "region": _REGION, "ready": bool(_background)}
         await _answer(send, 200, body)
         return
+    if scope["path"] == gate.INBOX and scope["method"] == "GET":
+        recipient = gate.query_of(scope).get("to", [""])[0]
+        await _answer(send, 200, {"messages": _inbox.messages(recipient)})
+        return
     headers = gate.headers_of(scope)
+    if gate.follows_link(scope, headers):
+        found, page = await mail.follow_link(gate.query_of(scope), _ACCOUNT, _REGION)
+        await _send(send, found, page, b"text/xml")
+        return
     target = headers.get("x-amz-target", "")
     try:
         gate.refuse_unsigned(scope, headers)
@@ -93,6 +104,7 @@ def _with_start_up(send: Send) -> Send:
 
     async def started(message: dict[str, Any]) -> None:
         if message["type"] == "lifespan.startup.complete":
+            inbox.serve(_inbox, _ADDRESS)
             await accounts.ensure_operator(_FOLDER, _ACCOUNT, _REGION, _PROFILE)
             _background.add(asyncio.create_task(_save_now_and_then()))
             _background.add(asyncio.create_task(alarms.evaluate_for_ever(_ACCOUNT, _REGION)))

@@ -15,6 +15,7 @@ from ministack.services import sts
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 HEALTH = "/_lab/health"
+INBOX = "/_lab/inbox"
 # Links that AWS itself serves without credentials.
 _OPEN_ACTIONS = {"ConfirmSubscription", "Unsubscribe"}
 
@@ -60,15 +61,23 @@ def headers_of(scope: dict[str, Any]) -> dict[str, str]:
     return headers
 
 
+def query_of(scope: dict[str, Any]) -> dict[str, list[str]]:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+
+
+def follows_link(scope: dict[str, Any], headers: dict[str, str]) -> bool:
+    """Whether somebody follows a link of an SNS e-mail: a GET without credentials."""
+    actions = set(query_of(scope).get("Action", []))
+    unsigned = "authorization" not in headers
+    return unsigned and scope.get("method") == "GET" and bool(actions & _OPEN_ACTIONS)
+
+
 def refuse_unsigned(scope: dict[str, Any], headers: dict[str, str]) -> None:
     """Raise Denied for ministack's own unauthenticated doors and for calls without credentials."""
     path = scope.get("path", "")
     if path.startswith("/_"):
         raise Denied("AccessDenied", f"{path} is not served by this lab")
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    if "authorization" in headers or "X-Amz-Credential" in query:
-        return
-    if scope.get("method") == "GET" and set(query.get("Action", [])) & _OPEN_ACTIONS:
+    if "authorization" in headers or "X-Amz-Credential" in query_of(scope):
         return
     raise Denied("MissingAuthenticationToken", "The request carries no credentials")
 
