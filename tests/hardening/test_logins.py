@@ -26,13 +26,13 @@ def status(own: Try, stranger: Try, root: Try) -> dict[str, Status]:
 
 def test_a_hardened_host() -> None:
     assert OWN.entered
-    assert STRANGER.offered == {"publickey"}
+    assert STRANGER.offered == frozenset({"publickey"})
     assert STRANGER.said.endswith("Permission denied (publickey).")
     assert set(status(OWN, STRANGER, STRANGER).values()) == {Status.PASS}
 
 
 def test_a_password_that_is_offered_fails_though_it_was_refused() -> None:
-    assert OPEN.offered == {"publickey", "password"}
+    assert OPEN.offered == frozenset({"publickey", "password"})
     found = status(OWN, OPEN, STRANGER)
     assert found["password"] is Status.FAIL
     assert found["nothing-else-offered"] is Status.FAIL
