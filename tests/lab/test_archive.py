@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from chronos_ops.cli import app
 from chronos_ops.connectors.aws import Aws, AwsRefused
 from chronos_ops.evidence.archive import ARCHIVE, RECEIPTS, Archive, NotSealed, pending
 from chronos_ops.evidence.archive_bucket import Bucket
 from chronos_ops.evidence.archive_locks import verify_bucket
 from chronos_ops.evidence.archive_push import push
 from chronos_ops.evidence.archive_verify import verify_files
-from chronos_ops.evidence.archiving import send
+from chronos_ops.evidence.archiving import archive_run, send
 from chronos_ops.evidence.chain import INDEX, STATEMENTS
+from chronos_ops.evidence.folder import outputs_dir
 from chronos_ops.evidence.trust import known_fingerprint
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.archive import Archive as Declared
@@ -280,3 +283,17 @@ def test_compliance_cannot_be_lifted_by_anybody(aws: Aws, tmp_path: Path) -> Non
     with pytest.raises(AwsRefused):
         made.lift(key)
     assert made.failed() == {}
+
+
+def test_a_run_of_the_lab_goes_where_its_parameter_file_says(lab: LabStatus) -> None:
+    settings = load_settings(lab.name)
+    assert settings.archive is not None
+    said: list[str] = []
+    run = make_run(outputs_dir() / lab.name, os.getpid())
+    assert archive_run(run, settings, said.append) == ""
+    assert said == []
+    result = CliRunner().invoke(app, ["verify", run.name])
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "verified")
+    (run / "executed.html").write_text("another page")
+    result = CliRunner().invoke(app, ["verify", run.name])
+    assert (result.exit_code, "changed: executed.html" in result.output) == (1, True)
