@@ -46,6 +46,7 @@ Defaults umask=0022, umask_override
 """
 _ROTATION = """/var/log/sudo.log {
     monthly
+    maxsize 50M
     rotate 12
     compress
     missingok

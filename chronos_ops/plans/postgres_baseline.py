@@ -31,7 +31,7 @@ _ZONES = ("UTC", "GMT")
 _LOGGED = (
     Wanted("log_connections", "on", accepts=("all", "receipt,authentication,authorization")),
     Wanted("log_disconnections", "on"),
-    Wanted("log_statement", "ddl", accepts=("mod", "all")),
+    Wanted("log_statement", "none"),  # pgaudit records them, with their passwords left out
     Wanted("log_checkpoints", "on"),
     Wanted("log_lock_waits", "on"),
     Wanted("log_replication_commands", "on"),
@@ -80,7 +80,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     refusals += overriding(audited, seen, files, f"{files.drop_in_directory}/{AUDIT_FILE}")
     log = drop_in_change(
         identifier="postgres.logging",
-        title="log who comes and goes, changes of the schema, waits and checkpoints",
+        title="log who comes and goes, waits, checkpoints; no statement with its passwords",
         why="bans, an audit and a post-mortem all start from these lines (CIS PostgreSQL 3.1)",
         file_name=LOG_FILE,
         purpose="what is logged",

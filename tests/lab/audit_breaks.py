@@ -141,8 +141,8 @@ FIREWALL = (
     ),
     Break(
         "bans.operators-ignored",
-        "fail2ban-client set sshd delignoreip $NETWORK",
-        "fail2ban-client set sshd addignoreip $NETWORK",
+        "fail2ban-client set sshd delignoreip ${NETWORK%/32}",
+        "fail2ban-client set sshd addignoreip ${NETWORK%/32}",
     ),
     Break(
         "bans.ban-time",
@@ -310,7 +310,7 @@ POSTGRES = (
     _setting("log-connections", "log_connections", "off"),
     _setting("log-disconnections", "log_disconnections", "off"),
     _setting("log-prefix", "log_line_prefix", "'%m [%p] '"),
-    _setting("log-statement", "log_statement", "'none'"),
+    _setting("log-statement", "log_statement", "'ddl'"),
     _setting("log-level", "log_min_messages", "'fatal'"),
     _setting("log-error-statement", "log_min_error_statement", "'fatal'"),
     _setting("log-verbosity", "log_error_verbosity", "'verbose'"),

@@ -35,8 +35,16 @@ def _prefix(_: Settings, values: Values) -> Verdict:
 
 
 def _statements(_: Settings, values: Values) -> Verdict:
+    """log_statement writes CREATE ROLE ... PASSWORD as it came; pgaudit leaves the password out."""
     seen = setting(values, "log_statement")
-    return judged(seen in ("ddl", "mod", "all"), f"log_statement = {seen!r}", "ddl, mod or all")
+    wanted = ("none",) if _loaded(values) else ("ddl", "mod", "all")
+    said = "none: pgaudit records them" if _loaded(values) else "ddl, mod or all"
+    return judged(seen in wanted, f"log_statement = {seen!r}", said)
+
+
+def _loaded(values: Values) -> bool:
+    names = setting(values, "shared_preload_libraries").split(",")
+    return "pgaudit" in [name.strip() for name in names]
 
 
 def _debug(_: Settings, values: Values) -> Verdict:
@@ -52,8 +60,7 @@ def _files(_: Settings, values: Values) -> Verdict:
 
 def _pgaudit_loaded(_: Settings, values: Values) -> Verdict:
     seen = setting(values, "shared_preload_libraries")
-    loaded = "pgaudit" in [name.strip() for name in seen.split(",")]
-    return judged(loaded, f"shared_preload_libraries = {seen!r}", "pgaudit among them")
+    return judged(_loaded(values), f"shared_preload_libraries = {seen!r}", "pgaudit among them")
 
 
 def _pgaudit_log(_: Settings, values: Values) -> Verdict:
@@ -90,8 +97,8 @@ CONTROLS: tuple[Control, ...] = (
     ),
     control(
         "postgres.log-statement",
-        "Changes of the schema are logged",
-        f"{CIS_POSTGRES} 3.1.25",
+        "Changes of the schema are logged, passwords are not",
+        f"{CIS_POSTGRES} 3.1.25, 3.2",
         "pg_settings",
         _statements,
         _BASELINE,
