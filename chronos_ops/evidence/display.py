@@ -107,7 +107,9 @@ def chart_html(svg: str, name: str) -> str:
 def table_html(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return ""
-    head = "".join(f'<th style="{_CELL}">{_e(name)}</th>' for name in rows[0])
+    head = "".join(
+        f'<th style="{_CELL};min-width:{_word(name, rows)}ch">{_e(name)}</th>' for name in rows[0]
+    )
     body = "".join(
         "<tr>"
         + "".join(f'<td style="{_CELL}">{_e(shown(row.get(name)))}</td>' for name in rows[0])
@@ -117,6 +119,12 @@ def table_html(rows: Sequence[dict[str, Any]]) -> str:
     return (
         f'<table style="margin:4px 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     )
+
+
+def _word(name: str, rows: Sequence[dict[str, Any]]) -> int:
+    """Room for a column's longest word, so that short ones are not broken for the long texts."""
+    texts = (name, *(shown(row.get(name)) for row in rows))
+    return 1 + min(16, max((len(word) for text in texts for word in text.split()), default=0))
 
 
 def findings_html(findings: Sequence[Finding]) -> str:
@@ -151,7 +159,7 @@ def _findings_table(findings: Sequence[Finding]) -> str:
             f'<td style="{_CELL};min-width:9em">{_e(finding.expected)}</td></tr>'
         )
     names = ("check", "", "observed", "expected")
-    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in names)
+    head = "".join(f'<th style="{_CELL};min-width:4em">{name}</th>' for name in names)
     body = "".join(rows)
     return (
         f'<table style="margin:4px 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
