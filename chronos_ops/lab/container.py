@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chronos_ops.lab import cgroups
+from chronos_ops.lab.doors import PROBE_MARK
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.lxcfs import SHOWN, Lxcfs
 from chronos_ops.lab.network import allow_hairpin
@@ -137,8 +138,10 @@ def wait_for_ssh(address: str, deadline_seconds: float = 60) -> None:
     """Until sshd says its banner. Raises LabError."""
     deadline = time.monotonic() + deadline_seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection((address, 22), 2) as pipe:
+        with contextlib.suppress(OSError), socket.socket() as pipe:
+            pipe.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, PROBE_MARK)  # whatever its ports
             pipe.settimeout(2)
+            pipe.connect((address, 22))
             if pipe.recv(4) == b"SSH-":
                 return
         time.sleep(0.05)

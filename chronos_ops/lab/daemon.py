@@ -136,6 +136,7 @@ class Daemon:
             "map_address": fleet.map_address,
             "unmap_address": fleet.unmap_address,
             "addresses": fleet.addresses,
+            "open_ports": fleet.open_ports,
             "serve": self.services.serve,
             "services": self.services.shown,
             "shutdown": self.shutdown,

@@ -26,6 +26,7 @@ class FirstBoot:
     address: str  # with prefix length
     gateway: str
     mirror: str  # base address of the lab's package mirror
+    address6: str = ""  # with prefix length; "": none
     user: str = "admin"
     authorized_keys: tuple[str, ...] = ()
     user_data: str = ""
@@ -42,7 +43,8 @@ def prepare(root: Path, first: FirstBoot) -> tuple[str, list[str]]:
     _write(root / "etc/hosts", "\n".join([*names, *first.extra_hosts]) + "\n")
     _write(
         root / "etc/systemd/network/10-host0.network",
-        _NETWORK.format(first=first, mac=_mac(first.address)),
+        _NETWORK.format(first=first, mac=_mac(first.address))
+        + (_NETWORK6.format(first=first) if first.address6 else ""),
     )
     sources = _SOURCES.format(mirror=first.mirror, suite=SUITE, keyring=KEYRING)
     _write(root / "etc/apt/sources.list.d/debian.sources", sources)
@@ -68,6 +70,12 @@ Address={first.address}
 Gateway={first.gateway}
 LinkLocalAddressing=no
 IPv6AcceptRA=no
+"""
+# Without a search for duplicates, which would keep a new host from answering for a second or two.
+_NETWORK6 = """
+[Address]
+Address={first.address6}
+DuplicateAddressDetection=none
 """
 
 _SOURCES = """Types: deb

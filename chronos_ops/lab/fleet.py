@@ -9,10 +9,17 @@ from dataclasses import asdict, dataclass, field, fields
 from ipaddress import IPv4Network
 from typing import Any
 
+from chronos_ops.lab.doors import Doors, Port
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.first_boot import FirstBoot
 from chronos_ops.lab.host import Host, Record
-from chronos_ops.lab.network import Network, choose_subnet, taken_subnets, write_table
+from chronos_ops.lab.network import (
+    Network,
+    choose_subnet,
+    has_ipv6,
+    taken_subnets,
+    write_table,
+)
 from chronos_ops.lab.places import Places
 from chronos_ops.lab.services import MIRROR_PORT
 from chronos_ops.lab.snapshots import Snapshot, Snapshots
@@ -141,6 +148,7 @@ class Fleet:
         first = FirstBoot(
             hostname=record.slug,
             address=f"{record.address}/{self.network.subnet.prefixlen}",
+            address6=f"{record.address6}/64" if record.address6 else "",
             gateway=str(self.network.gateway),
             mirror=f"http://{self.network.gateway}:{MIRROR_PORT}",
             user=user,
@@ -150,6 +158,8 @@ class Fleet:
             ca_certificates=tuple(memory.ca_certificates),
         )
         try:
+            with self._guard:
+                self._write_table()
             host.create(first, source)
             host.start(wait=wait)
         except BaseException:
@@ -170,6 +180,8 @@ class Fleet:
                 raise LabError("the address is another host's", address, kind="refused")
             record.slug = _slug(record.name, {h.record.slug for h in self.hosts.values()})
             record.address = address or self.network.free(taken)
+            if has_ipv6():
+                record.address6 = str(self.network.address6(record.address))
             host = Host(self.places, self.network.bridge, record, self.save)
             self.hosts[record.name] = host
             return host
@@ -178,10 +190,9 @@ class Fleet:
         host.delete()
         with self._guard:
             self.hosts.pop(host.record.name, None)
-            mapped = {s: n for s, n in self.memory.mapped.items() if n != host.record.name}
-            if mapped != self.memory.mapped:
-                self.memory.mapped = mapped
-                self._write_table()
+            name = host.record.name
+            self.memory.mapped = {s: n for s, n in self.memory.mapped.items() if n != name}
+            self._write_table()
             self.save()
 
     def start(self, name: str, wait: bool = True) -> Answer:
@@ -276,13 +287,33 @@ class Fleet:
             self.save()
         return {}
 
+    def open_ports(self, name: str, ports: list[Port]) -> Answer:
+        """What is let through to the host from now on; what is connected stays connected."""
+        host = self.find(name)
+        with self._guard:
+            former, host.record.ports = host.record.ports, list(ports)
+            try:
+                self._write_table()
+            except (LabError, KeyError, TypeError, ValueError) as error:
+                host.record.ports = former
+                raise LabError("not a list of ports", repr(error), kind="refused") from None
+            self.save()
+        return self._shown(host)
+
     def addresses(self) -> Answer:
         return dict(self.memory.mapped)
 
     def _write_table(self) -> None:
         by_name = {name: host.record.address for name, host in self.hosts.items()}
         pairs = self.memory.mapped.items()
-        write_table(self.network, {s: by_name[name] for s, name in pairs if name in by_name})
+        write_table(
+            self.network,
+            {s: by_name[name] for s, name in pairs if name in by_name},
+            [
+                Doors(host.record.address, host.record.address6, host.record.ports)
+                for host in self.hosts.values()
+            ],
+        )
 
     def _shown(self, host: Host) -> Answer:
         mapped = self.memory.mapped.items()
@@ -290,7 +321,7 @@ class Fleet:
 
 
 def _described(told: Answer) -> Answer:
-    known = {"aliases", "tags", "metadata", "bundle", "blueprint"}
+    known = {"aliases", "tags", "metadata", "bundle", "blueprint", "ports"}
     if unknown := set(told) - known:
         raise LabError("unknown argument of create", ", ".join(sorted(unknown)), kind="refused")
     return {name: value for name, value in told.items() if value is not None}

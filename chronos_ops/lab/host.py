@@ -13,6 +13,7 @@ from chronos_ops.lab import cgroups
 from chronos_ops.lab.container import REBOOTED, Container, forget, wait_for_ssh
 from chronos_ops.lab.diagnosis import diagnose
 from chronos_ops.lab.disk import Disk, allocated
+from chronos_ops.lab.doors import Port, first_ports
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.first_boot import FirstBoot, prepare
 from chronos_ops.lab.image import image
@@ -37,6 +38,8 @@ class Record:
     memory_bytes: int
     disk_bytes: int
     user: str
+    address6: str = ""
+    ports: list[Port] = field(default_factory=first_ports)  # what Lightsail lets through
     aliases: list[str] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -1,15 +1,16 @@
-"""A lab's network: one bridge, one free private /24, static addresses; no way to the internet."""
+"""A lab's network: one bridge, a free private /24 and a ULA /64; no way to the internet."""
 
 import contextlib
 import ipaddress
 import json
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
+from chronos_ops.lab.doors import Doors, bridged_chains, tracked_chains
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.places import Places
 from chronos_ops.lab.run import run, works
@@ -26,6 +27,16 @@ class Network:
     @property
     def gateway(self) -> IPv4Address:
         return self.subnet[1]
+
+    @property
+    def subnet6(self) -> IPv6Network:
+        """A unique local prefix that says which /24 it goes with: no two labs share it."""
+        _, high, middle, _ = self.subnet.network_address.packed
+        return IPv6Network(f"fdc5:c5c5:{high:x}:{middle:x}::/64")
+
+    def address6(self, address: str) -> IPv6Address:
+        """The IPv6 address of the host that has this IPv4 address."""
+        return self.subnet6[IPv4Address(address).packed[3]]
 
     def free(self, taken: Iterable[str]) -> str:
         """An address for a host. Raises LabError if all are taken."""
@@ -45,6 +56,12 @@ def choose_subnet(taken: Iterable[IPv4Network], seed: str) -> IPv4Network:
         if not any(subnet.overlaps(other) for other in used):
             return subnet
     raise LabError("no free private network on this machine")
+
+
+def has_ipv6() -> bool:
+    """Whether this machine's kernel speaks it."""
+    switch = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+    return switch.is_file() and switch.read_text().strip() == "0"
 
 
 def taken_subnets(places: Places) -> list[IPv4Network]:
@@ -76,6 +93,8 @@ def raise_bridge(network: Network) -> None:
     prefix = f"{network.gateway}/{network.subnet.prefixlen}"
     run(["ip", "address", "replace", prefix, "dev", link])
     run(["ip", "link", "set", link, "up"])
+    if has_ipv6():
+        run(["ip", "address", "replace", f"{network.subnet6[1]}/64", "dev", link, "nodad"])
     # For static addresses between hosts; the filter below keeps all else inside.
     Path(f"/proc/sys/net/ipv4/conf/{link}/forwarding").write_text("1")
     write_table(network, {})
@@ -94,25 +113,46 @@ def forget_neighbour(bridge: str, address: str) -> None:
 
 
 def remove_bridge(bridge: str, table: str) -> None:
-    if works(["nft", "list", "table", "ip", table]):
-        run(["nft", "delete", "table", "ip", table])
+    for family in _FAMILIES:
+        if works(["nft", "list", "table", family, table]):
+            run(["nft", "delete", "table", family, table])
     if works(["ip", "link", "show", bridge]):
         run(["ip", "link", "delete", bridge])
 
 
-def write_table(network: Network, mapped: dict[str, str]) -> None:
-    """Make `mapped` (static address to host's address) so, in one transaction.
+def write_table(network: Network, mapped: dict[str, str], hosts: Sequence[Doors] = ()) -> None:
+    """Make `mapped` (static address to host's address) and the port lists so, in one transaction.
 
     The static address is an address of the bridge itself, so that hosts and this machine find it
     without a route; what comes for it is sent on to the host, and answers come back the same way.
     """
     pairs = ", ".join(f"{static} : {host}" for static, host in sorted(mapped.items()))
     translate = f"dnat to ip daddr map {{ {pairs} }}" if pairs else ""
-    run(["nft", "-f", "-"], text=_TABLE.format(n=network, translate=translate))
+    texts = [
+        _TABLE.format(
+            n=network,
+            translate=translate,
+            doors=tracked_chains(hosts, "ip", network.bridge),
+            between=bridged_chains(hosts),
+        )
+    ]
+    if has_ipv6():
+        doors = tracked_chains(hosts, "ip6", network.bridge)
+        texts.append(_TABLE6.format(n=network, doors=doors))
+    run(["nft", "-f", "-"], text="\n".join(texts))
     _align_addresses(network, set(mapped))
 
 
-_TABLE = """
+_FAMILIES = ("ip", "ip6", "bridge")
+_INSIDE = """
+  chain inside {{
+    type filter hook forward priority 0;
+    iifname "{n.bridge}" oifname != "{n.bridge}" drop
+    oifname "{n.bridge}" iifname != "{n.bridge}" drop
+  }}
+"""
+_TABLE = (
+    """
 table ip {n.table} {{ }}
 delete table ip {n.table}
 table ip {n.table} {{
@@ -122,13 +162,28 @@ table ip {n.table} {{
     type nat hook postrouting priority 100;
     ct status dnat oifname "{n.bridge}" masquerade
   }}
-  chain inside {{
-    type filter hook forward priority 0;
-    iifname "{n.bridge}" oifname != "{n.bridge}" drop
-    oifname "{n.bridge}" iifname != "{n.bridge}" drop
-  }}
+  {doors}
+"""
+    + _INSIDE
+    + """
+}}
+table bridge {n.table} {{ }}
+delete table bridge {n.table}
+table bridge {n.table} {{
+  {between}
 }}
 """
+)
+_TABLE6 = (
+    """
+table ip6 {n.table} {{ }}
+delete table ip6 {n.table}
+table ip6 {n.table} {{
+  {doors}
+"""
+    + _INSIDE
+    + "}}\n"
+)
 
 
 def _align_addresses(network: Network, wanted: set[str]) -> None:

@@ -43,6 +43,9 @@ class Daemon:
             host = {"address": "10.9.9.10", "state": "running", "host_keys": [KEY], **arguments}
             self.hosts[arguments["name"]] = host
             return host
+        if op == "open_ports":
+            self.hosts[arguments["name"]]["ports"] = arguments["ports"]
+            return self.hosts[arguments["name"]]
         if op in ("start", "stop", "kill", "reboot", "delete"):
             return self._change(op, arguments["name"])
         return {}

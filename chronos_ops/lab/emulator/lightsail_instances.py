@@ -23,8 +23,6 @@ from chronos_ops.lab.emulator.lightsail_state import Record
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,253}[A-Za-z0-9]|[A-Za-z0-9]")
 _CODES = {"pending": 0, "running": 16, "shutting-down": 32, "stopping": 64, "stopped": 80}
 _USER_DATA_LIMIT = 16 * 1024
-# What Lightsail opens on a new Linux instance.
-_FIRST_PORTS = ((22, 22), (80, 80))
 
 
 def create(lab: Lightsail, arguments: Arguments, snapshot: str = "") -> Answer:
@@ -113,7 +111,9 @@ def align(lab: Lightsail) -> dict[str, Any]:
             if lab.state.find("Instance", name) is None:
                 _adopt(lab, host)
         for record in list(lab.state.all("Instance").values()):
-            if record["name"] not in hosts and not record.get("_transition"):
+            if record["name"] in hosts:
+                set_ports(record, hosts[record["name"]])
+            elif not record.get("_transition"):
                 _forget(lab, record)
     return hosts
 
@@ -188,7 +188,7 @@ def _new_record(
         hardware={"cpuCount": bundle.cpus, "disks": [disk], "ramSizeInGb": bundle.ram_gb},
         networking={
             "monthlyTransfer": {"gbPerMonthAllocated": bundle.transfer_gb},
-            "ports": [_port(low, high) for low, high in _FIRST_PORTS],
+            "ports": [],  # as soon as its host is there: what is in front of that
         },
         username=blueprint.user,
         sshKeyName=key_name or "",
@@ -197,18 +197,22 @@ def _new_record(
     )
 
 
-def _port(low: int, high: int) -> dict[str, Any]:
+def shown_port(told: dict[str, Any]) -> dict[str, Any]:
+    """A port as the lab's daemon keeps it, as the API tells it."""
+    cidrs, ipv6_cidrs = list(told["cidrs"]), list(told["ipv6Cidrs"])
+    aliases = list(told.get("cidrListAliases", []))
+    anywhere = "0.0.0.0/0" in cidrs and "::/0" in ipv6_cidrs
     return {
-        "fromPort": low,
-        "toPort": high,
-        "protocol": "tcp",
+        "fromPort": told["fromPort"],
+        "toPort": told["toPort"],
+        "protocol": told["protocol"],
         "accessType": "Public",
-        "accessFrom": "Anywhere (0.0.0.0/0)",
+        "accessFrom": "Anywhere (0.0.0.0/0 and ::/0)" if anywhere else "Custom",
         "accessDirection": "inbound",
         "commonName": "",
-        "cidrs": ["0.0.0.0/0"],
-        "ipv6Cidrs": [],
-        "cidrListAliases": [],
+        "cidrs": cidrs,
+        "ipv6Cidrs": ipv6_cidrs,
+        "cidrListAliases": aliases,
     }
 
 
@@ -245,6 +249,14 @@ def _booted(record: Record, host: dict[str, Any]) -> None:
     if not record["isStaticIp"]:
         record["publicIpAddress"] = address
     record["_host_keys"] = list(host.get("host_keys") or [])
+    if address6 := host.get("address6"):
+        record.update(ipAddressType="dualstack", ipv6Addresses=[address6])
+    set_ports(record, host)
+
+
+def set_ports(record: Record, host: dict[str, Any]) -> None:
+    """The record's port list is what the lab really lets through to the host."""
+    record["networking"]["ports"] = [shown_port(told) for told in host.get("ports") or []]
 
 
 def _change(

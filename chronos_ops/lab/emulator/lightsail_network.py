@@ -107,7 +107,8 @@ def _set_ports(
 ) -> Answer:
     name = arguments["instanceName"]
     with lab.state.changing():
-        lab.named("Instance", name)["networking"]["ports"] = ports
+        record = lab.named("Instance", name)
+        instances.set_ports(record, _host(lab, "open_ports", name=name, ports=ports))
         return {"operation": lab.state.operation("Instance", name, operation)}
 
 
@@ -130,10 +131,6 @@ def _port_info(info: dict[str, Any]) -> dict[str, Any]:
         "fromPort": low,
         "toPort": high,
         "protocol": protocol,
-        "accessType": "Public",
-        "accessFrom": "Custom" if listed else "Anywhere (0.0.0.0/0 and ::/0)",
-        "accessDirection": "inbound",
-        "commonName": "",
         "cidrs": info.get("cidrs", []) if listed else ["0.0.0.0/0"],
         "ipv6Cidrs": info.get("ipv6Cidrs", []) if listed else ["::/0"],
         "cidrListAliases": info.get("cidrListAliases", []),
