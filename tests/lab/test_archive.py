@@ -26,7 +26,9 @@ from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.archive import Archive as Declared
 from chronos_ops.model.errors import Refused, TransportError
 from chronos_ops.model.settings import Settings, load_settings
+from chronos_ops.plans.archive_rights import archive_statements
 from tests.evidence.archived_runs import make_archive, make_run
+from tests.lab.aws_callers import iam_user
 
 BUCKET = "archive-under-test"
 SHORT_LIVED = f"short-lived-{os.getpid()}"
@@ -283,6 +285,34 @@ def test_compliance_cannot_be_lifted_by_anybody(aws: Aws, tmp_path: Path) -> Non
     with pytest.raises(AwsRefused):
         made.lift(key)
     assert made.failed() == {}
+
+
+def test_who_adds_to_the_archive_can_neither_delete_nor_shorten(case: Case, tmp_path: Path) -> None:
+    """The least rights suffice to send and to check, also under GOVERNANCE."""
+    statements = archive_statements(case.declared)
+    with iam_user(case.aws, f"archiver-{os.getpid()}", statements, tmp_path) as archiver:
+        case.archive.seal(make_run(case.runs, 3))
+        bucket = Bucket(archiver, case.declared)
+        assert len(push(case.archive, bucket)) == 1
+        case.bucket = bucket
+        assert case.failed() == {}
+        key, soon = case.key("packages/"), datetime.now(UTC) + timedelta(days=1)
+        version = {"Bucket": BUCKET, "Key": key, "VersionId": case.version(key)}
+        lifted = {"BypassGovernanceRetention": True}
+        shorter = {"Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": soon}}
+        for operation, more in (
+            ("delete_object", {}),
+            ("delete_object", lifted),
+            ("put_object_retention", shorter),
+            ("put_object_retention", shorter | lifted),
+        ):
+            with pytest.raises(AwsRefused) as caught:
+                archiver.call("s3", operation, **version, **more)
+            assert caught.value.code == "AccessDenied", operation
+        with pytest.raises(AwsRefused):
+            archiver.call("s3", "delete_object", Bucket=BUCKET, Key=key)
+    case.bucket = Bucket(case.aws, case.declared)
+    assert case.failed() == {}
 
 
 def test_a_run_of_the_lab_goes_where_its_parameter_file_says(lab: LabStatus) -> None:
