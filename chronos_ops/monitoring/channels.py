@@ -1,0 +1,174 @@
+"""Is there anybody who hears? Subscriptions, the topic's door, actions that failed (M3)."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from chronos_ops.execution.context import Context
+from chronos_ops.facts import cloudwatch, sns
+from chronos_ops.model.finding import Finding, judge
+from chronos_ops.model.monitoring import AWS_MANAGED_KEY
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.monitoring.read_back import confirmation_token
+from chronos_ops.plans.alarms import prefix
+from chronos_ops.plans.documents import same
+from chronos_ops.plans.topic import EMAIL, queue_arn, topic_arn, topic_policy
+
+_MAIL_SECONDS = 30
+_HISTORY_HOURS = 24
+
+
+def confirm_email(context: Context) -> Outcome:
+    """Confirm the e-mail subscription with its token, so that only we can unsubscribe it."""
+    settings = context.settings
+    if not settings.monitoring.email:
+        return Outcome(summary="No e-mail address is declared (monitoring.email).")
+    arn = topic_arn(settings)
+    mine = _mail(context)
+    if mine is not None and mine.confirmed:
+        return Outcome(summary=f"{mine.endpoint} is confirmed already.")
+    token = str(getattr(context.parameters, "email_token", ""))
+    deadline = time.monotonic() + (_MAIL_SECONDS if settings.monitoring.inbox else 0)
+    with context.journal.interval("wait", "the confirmation's mail"):
+        while not token:
+            token = confirmation_token(context)
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.5)
+    if not token:
+        return Outcome(
+            summary=f"{settings.monitoring.email} is not confirmed: take the token out of the "
+            "mail `AWS Notification - Subscription Confirmation` and run again with "
+            "`-p email_token=<token>`. Do not follow its link: then anybody can unsubscribe."
+        )
+    context.aws.call(
+        "sns",
+        "confirm_subscription",
+        TopicArn=arn,
+        Token=token,
+        AuthenticateOnUnsubscribe="true",
+    )
+    return Outcome(summary=f"{settings.monitoring.email} is confirmed; only AWS users of this "
+                   "account can unsubscribe it.")  # fmt: skip
+
+
+def _mail(context: Context) -> sns.Subscription | None:
+    settings = context.settings
+    found = context.ask(sns.subscriptions(topic_arn(settings)))
+    mine = [s for s in found if (s.protocol, s.endpoint) == (EMAIL, settings.monitoring.email)]
+    return mine[0] if mine else None
+
+
+def channels(context: Context) -> Outcome:
+    """Ask the topic, its subscriptions and the alarms' history."""
+    settings = context.settings
+    topic = context.ask(sns.topic(topic_arn(settings)))
+    known = context.ask(sns.subscriptions(topic_arn(settings)))
+    findings = [
+        judge(
+            "monitoring.topic",
+            "The topic admits CloudWatch and Budgets of this account, over TLS only",
+            passed=topic is not None and same(topic.policy, topic_policy(settings)),
+            observed="no such topic" if topic is None else f"{len(topic.policy)} parts of a policy",
+            expected="the declared policy",
+            hint="run the stage `notification`",
+            requirement="M3",
+        ),
+        judge(
+            "monitoring.topic-key",
+            "The topic's key does not silence alarms",
+            passed=topic is not None and not topic.key.endswith(AWS_MANAGED_KEY),
+            observed="no such topic" if topic is None else topic.key or "not encrypted",
+            expected="none, or a customer key",
+            hint=f"{AWS_MANAGED_KEY} does not admit CloudWatch: run the stage `notification`",
+            requirement="M3",
+        ),
+        _queue(settings.monitoring.queue, queue_arn(settings), known),
+        _email(context, known),
+        failed_actions(context),
+    ]
+    table = [
+        {"protocol": s.protocol, "endpoint": s.endpoint, "confirmed": s.confirmed} for s in known
+    ]
+    return Outcome(summary=f"{len(known)} subscriptions.", table=table, findings=findings)
+
+
+def _queue(name: str, arn: str, known: list[sns.Subscription]) -> Finding:
+    mine = [s for s in known if (s.protocol, s.endpoint) == ("sqs", arn)]
+    return judge(
+        "monitoring.queue",
+        "The second channel is subscribed",
+        passed=bool(mine) and mine[0].confirmed,
+        observed=f"{name}: {'subscribed' if mine else 'not subscribed'}",
+        expected=f"{name} is subscribed",
+        hint="run the stage `notification`",
+        requirement="M3",
+    )
+
+
+def _email(context: Context, known: list[sns.Subscription]) -> Finding:
+    """Pending and lost are failures: the alarm would fire into nothing."""
+    address = context.settings.monitoring.email
+    title = "An e-mail address hears the alarms, and no mail scanner can unsubscribe it"
+    expected, requirement = "confirmed, AuthenticateOnUnsubscribe", "M3"
+    if not address:
+        return judge(
+            "monitoring.email",
+            title,
+            passed=False,
+            observed="no address declared",
+            expected=expected,
+            hint="set monitoring.email",
+            requirement=requirement,
+        )
+    mine = [s for s in known if (s.protocol, s.endpoint) == (EMAIL, address)]
+    state, hint = "not subscribed, or unsubscribed", "run the stage `notification`"
+    guarded = False
+    if mine and not mine[0].confirmed:
+        state = "pending: the mail was not confirmed (it lapses after two days)"
+        hint = "run the step `confirm-email` with `-p email_token=` the token of the mail"
+    elif mine:
+        attributes = context.aws.call(
+            "sns", "get_subscription_attributes", SubscriptionArn=mine[0].arn
+        )["Attributes"]
+        guarded = attributes.get("ConfirmationWasAuthenticated") == "true"
+        state = "confirmed" if guarded else "confirmed by its link: anybody may unsubscribe it"
+        hint = "unsubscribe it, run the stage `notification`, then `confirm-email`"
+    return judge(
+        "monitoring.email",
+        title,
+        passed=bool(mine) and mine[0].confirmed and guarded,
+        observed=f"{address}: {state}",
+        expected=expected,
+        hint=hint,
+        requirement=requirement,
+    )
+
+
+def failed_actions(context: Context, since: datetime | None = None) -> Finding:
+    """What the alarms' own history says of actions that did not reach the topic."""
+    start = since or datetime.now(UTC) - timedelta(hours=_HISTORY_HOURS)
+    deployed = context.ask(cloudwatch.alarms(prefix(context.settings)))
+    failed: list[str] = []
+    for name in deployed:
+        items = context.aws.call(
+            "cloudwatch",
+            "describe_alarm_history",
+            AlarmName=name,
+            HistoryItemType="Action",
+            StartDate=start,
+            EndDate=datetime.now(UTC) + timedelta(minutes=1),
+        )["AlarmHistoryItems"]
+        failed += [
+            f"{name}: {item['HistorySummary']}"
+            for item in items
+            if item["HistorySummary"].startswith("Failed")
+        ]
+    return judge(
+        "monitoring.actions",
+        "No action of an alarm failed",
+        passed=not failed if deployed else None,
+        observed="; ".join(failed[:3]) or f"{len(deployed)} alarms, none failed",
+        expected="none",
+        hint="the topic's policy or key does not admit CloudWatch: run the stage `notification`",
+        requirement="M3",
+    )

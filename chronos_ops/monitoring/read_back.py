@@ -1,0 +1,141 @@
+"""What the topic told, read back from its queue and from the mailbox (M3, M4)."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from chronos_ops.connectors import inbox
+from chronos_ops.execution.context import Context
+from chronos_ops.model.errors import TransportError
+from chronos_ops.plans.topic import queue_url
+
+_BATCH = 10  # ReceiveMessage gives no more
+
+
+@dataclass(frozen=True)
+class Told:
+    """One notification: which alarm, which state, why, and when it was read (monotonic)."""
+
+    alarm: str
+    state: str
+    reason: str
+    channel: str
+    read_at: float
+
+
+@dataclass
+class Listener:
+    """Reads both channels. `told` grows; what is older than the listener is left alone."""
+
+    context: Context
+    since: float = field(default_factory=time.time)  # epoch, for the mailbox
+    told: list[Told] = field(default_factory=list)
+    mails: int = 0
+    _seen: set[str] = field(default_factory=set)
+
+    def listen(self, wait_seconds: int = 1) -> None:
+        """Read what came since the last look."""
+        self._queue(wait_seconds)
+        self._mailbox()
+
+    def find(self, alarm: str, state: str, channel: str, *, nonce: str = "") -> Told | None:
+        """The first notification of that alarm, state and channel that names the nonce."""
+        for each in self.told:
+            same = (each.alarm, each.state, each.channel) == (alarm, state, channel)
+            if same and nonce in each.reason:
+                return each
+        return None
+
+    def _queue(self, wait_seconds: int) -> None:
+        url = queue_url(self.context.settings)
+        call = self.context.aws.call
+        answer = call(
+            "sqs",
+            "receive_message",
+            QueueUrl=url,
+            MaxNumberOfMessages=_BATCH,
+            WaitTimeSeconds=wait_seconds,
+        )
+        for message in answer.get("Messages", ()):
+            self._keep(message["Body"], "queue")
+            handle = message["ReceiptHandle"]
+            call("sqs", "delete_message", QueueUrl=url, ReceiptHandle=handle)
+
+    def _mailbox(self) -> None:
+        monitoring = self.context.settings.monitoring
+        if monitoring.inbox is None or monitoring.email is None:
+            return
+        name = monitoring.inbox.password_secret
+        password = self.context.aws.get_secret(name) if name else None
+        found = inbox.messages(monitoring.inbox, monitoring.email, password)
+        for mail in found[self.mails :]:
+            if mail.received_at >= self.since - 1:
+                self._keep(mail.text, "e-mail")
+        self.mails = len(found)
+
+    def _keep(self, text: str, channel: str) -> None:
+        told = _alarm_of(text)
+        key = f"{channel} {text}"
+        if told is not None and key not in self._seen:
+            self._seen.add(key)
+            self.told.append(
+                Told(
+                    told["AlarmName"],
+                    told["NewStateValue"],
+                    str(told.get("NewStateReason", "")),
+                    channel,
+                    time.monotonic(),
+                )
+            )
+
+
+def drain(context: Context) -> int:
+    """Take away what nobody read; how many messages that was."""
+    count, url = 0, queue_url(context.settings)
+    while True:
+        answer = context.aws.call(
+            "sqs", "receive_message", QueueUrl=url, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=0
+        )
+        if not (found := answer.get("Messages", ())):
+            return count
+        for message in found:
+            context.aws.call(
+                "sqs", "delete_message", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"]
+            )
+            count += 1
+
+
+def _alarm_of(text: str) -> dict[str, Any] | None:
+    """An alarm's notification inside SNS's envelope; None: it is another message."""
+    try:
+        message = json.loads(json.loads(text)["Message"])
+        return message if isinstance(message, dict) and "AlarmName" in message else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def confirmation_token(context: Context) -> str:
+    """The token of the newest confirmation mail for our topic; empty: none came, or no inbox."""
+    monitoring = context.settings.monitoring
+    if monitoring.inbox is None or monitoring.email is None:
+        return ""
+    name = monitoring.inbox.password_secret
+    password = context.aws.get_secret(name) if name else None
+    try:
+        found = inbox.messages(monitoring.inbox, monitoring.email, password)
+    except TransportError:
+        return ""
+    tokens = [_token(mail.text, monitoring.topic) for mail in found]
+    return next((token for token in reversed(tokens) if token), "")
+
+
+def _token(text: str, topic: str) -> str:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return ""
+    if not isinstance(message, dict) or message.get("Type") != "SubscriptionConfirmation":
+        return ""
+    same = str(message.get("TopicArn", "")).endswith(f":{topic}")
+    return str(message.get("Token", "")) if same else ""
