@@ -1,1 +1,1 @@
-"""What a run leaves behind: journal, record, charts, manifest; redacted (R3, R5)."""
+"""What a run leaves behind: journal, record, charts, manifest; redacted, archived (R3, R4, R5)."""
