@@ -2,7 +2,6 @@
 
 import io
 import shlex
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +12,9 @@ from typing import Any, Self, cast
 
 import paramiko
 from fabric import Config, Connection
-from invoke.exceptions import ThreadException
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
+from chronos_ops.connectors.tunnel import tunnel
 from chronos_ops.model.errors import CommandFailed, TransportError, UnreadableAnswer, UsageError
 from chronos_ops.model.journal import Journal
 from chronos_ops.model.question import Rows, ShellAnswer, ShellQuestion, SqlQuestion
@@ -261,38 +260,16 @@ class Ssh:
     def forward(self, remote_port: int) -> Iterator[int]:
         """A local port on 127.0.0.1 that leads to `remote_port` on the host's loopback."""
         self.open()
-        connection = self._connection
-        if connection is None:
+        transport = self._connection.transport if self._connection else None
+        if transport is None:
             raise TransportError(f"{self!r} lost its connection")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            local_port = int(probe.getsockname()[1])
-        failure: BaseException | None = None
-        try:
-            with connection.forward_local(local_port, remote_port, "127.0.0.1", "127.0.0.1"):
-                try:
-                    _wait_listening(local_port)  # fabric listens in a thread of its own
-                    yield local_port
-                except BaseException as error:
-                    failure = error
-                    raise
-        except ThreadException:  # a client broke off, as one does that refuses a certificate
-            if failure is not None:
-                raise failure from None
+        target = ("127.0.0.1", remote_port)
 
+        def channel(peer: tuple[str, int]) -> paramiko.Channel:
+            return transport.open_channel("direct-tcpip", target, peer, timeout=CONNECT_SECONDS)
 
-def _wait_listening(port: int) -> None:
-    """Until somebody listens on 127.0.0.1: its address cannot be shared from then on."""
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return
-        time.sleep(0.005)
-    raise TransportError("the SSH tunnel did not open", port)
+        with tunnel(channel) as local_port:
+            yield local_port
 
 
 def _pinned_keys(lines: Sequence[str]) -> Iterator[tuple[str, paramiko.PKey]]:

@@ -1,11 +1,9 @@
 """The SSH connector's own promises that need no host."""
 
-import socket
 from pathlib import Path
 
 import pytest
 
-from chronos_ops.connectors import ssh
 from chronos_ops.connectors.ssh import Ssh, SshAddress, command_line
 from chronos_ops.model.errors import TransportError, UsageError
 
@@ -54,15 +52,3 @@ def test_a_missing_key_file_is_wrong_usage(tmp_path: Path) -> None:
     where = SshAddress("127.0.0.1", 1, "admin", str(tmp_path / "none"), ("x",))
     with pytest.raises(UsageError, match="key file not found"):
         Ssh(where).open()
-
-
-def test_a_tunnel_is_waited_for_until_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh, "CONNECT_SECONDS", 0.05)
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", 0))
-        port = server.getsockname()[1]
-        with pytest.raises(TransportError, match="did not open"):
-            ssh._wait_listening(port)
-        server.listen()
-        ssh._wait_listening(port)

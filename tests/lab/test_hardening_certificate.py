@@ -120,6 +120,9 @@ def certified(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Itera
         disk_bytes=8 * 1024**3,
         user_data=control._MAKE_CLUSTER,
     )
+    everybody = {"protocol": "tcp", "cidrs": ["0.0.0.0/0"], "ipv6Cidrs": ["::/0"]}
+    ports = [{"fromPort": n, "toPort": n} | everybody for n in (22, 80, 443, 5432)]
+    control.request(lab.name, "open_ports", name=HOST, ports=ports)
     folder = tmp_path_factory.mktemp("certified")
     settings = _settings(load_settings(lab.name), host, folder)
     journal = FileJournal(folder, Redactor())
