@@ -66,8 +66,8 @@ from chronos_ops.model.timing import stamp, utc_now
 from chronos_ops.runbook_opening import (
     Reached,
     check_environment,
-    chosen,
     notebook_parameters,
+    opening,
     reach,
     run_settings,
 )
@@ -159,18 +159,7 @@ class Runbook:
 
     def opened(self, started: tuple[float, str], identity: str) -> None:
         """Record and show the setup cell: on what, as whom, recorded where."""
-        context = self.context
-        host = context.ssh.address
-        outcome = Outcome(
-            summary=f"Run `{context.run_id}` on target **{context.settings.target}**"
-            + (" (dry run: nothing is touched)." if self.planning else "."),
-            table=[
-                {"": "parameters", "seen": chosen(context.parameters)},
-                {"": "AWS identity", "seen": identity},
-                {"": "database host", "seen": f"{host.user}@{host.host}:{host.port}, key pinned"},
-                {"": "record", "seen": f"outputs/{context.settings.target}/{context.run_id}"},
-            ],
-        )
+        outcome = opening(self.context, identity)
         self._record(Display(), "setup", "setup", started, "ok", outcome)
 
     @cached_property
@@ -191,6 +180,13 @@ class Runbook:
     def hardening(self) -> ModuleType:
         """The proofs of the hardening runbook (`run.step("judges", run.hardening.judges)`)."""
         from chronos_ops.hardening import session
+
+        return session
+
+    @cached_property
+    def monitoring(self) -> ModuleType:
+        """The steps of the monitoring runbook (`run.step("flow", run.monitoring.metrics_flow)`)."""
+        from chronos_ops.monitoring import session
 
         return session
 

@@ -10,9 +10,11 @@ from typing import Any
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.evidence.folder import PARAMETERS, PREFIX_VARIABLE, checkout, read_json
+from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
 from chronos_ops.model.errors import ChronosError, Refused, TransportError, UsageError
 from chronos_ops.model.journal import Journal
+from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import MODELS, parse_parameters
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.settings import Settings, load_settings, parse_settings
@@ -88,3 +90,18 @@ def chosen(parameters: RunbookParameters) -> str:
     """Parameters that are not the runbook's own defaults."""
     given = parameters.model_dump(exclude_defaults=True, exclude={"target"})
     return ", ".join(f"{name}={value!r}" for name, value in given.items()) or "all as written"
+
+
+def opening(context: Context, identity: str) -> Outcome:
+    """What the setup cell shows: on what, as whom, recorded where."""
+    host, target = context.ssh.address, context.settings.target
+    return Outcome(
+        summary=f"Run `{context.run_id}` on target **{target}**"
+        + (" (dry run: nothing is touched)." if context.parameters.plan else "."),
+        table=[
+            {"": "parameters", "seen": chosen(context.parameters)},
+            {"": "AWS identity", "seen": identity},
+            {"": "database host", "seen": f"{host.user}@{host.host}:{host.port}, key pinned"},
+            {"": "record", "seen": f"outputs/{target}/{context.run_id}"},
+        ],
+    )

@@ -1,0 +1,127 @@
+"""Real conditions that drive an alarm: each made on the host, each undone from the journal (M4).
+
+Only in a target marked `disposable`: what they do to a production host is what the alarms are for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chronos_ops.execution.context import Context
+from chronos_ops.model.plan import CallAws, Deed, RunCommand
+from chronos_ops.model.settings import Settings
+
+_FILL = "/var/tmp/chronos-alarm-test"  # noqa: S108 - on the disk that is watched
+_UNIT = "chronos-alarm-test"
+_DENY = "chronos-alarm-test"
+_RUNS_SECONDS = 600  # it ends by itself, whoever forgot it
+_TARGET_PERCENT = 90
+
+# Reserve, not write: the disk counts as used at once. Never beyond the wanted share.
+_FILL_SCRIPT = (
+    "set -e; set -- $(df -B1 --output=size,used / | tail -n 1); "
+    f"want=$(( $1 * {_TARGET_PERCENT} / 100 - $2 )); "
+    f'[ "$want" -le 0 ] || fallocate -l "$want" {_FILL}'
+)
+_TAKE_SCRIPT = (
+    "import psutil, time; m = psutil.virtual_memory(); "
+    f"b = bytearray(max(int(m.available - m.total * {100 - _TARGET_PERCENT} / 100), 1)); "
+    f"time.sleep({_RUNS_SECONDS})"
+)
+_BURN_SCRIPT = (
+    f"for n in $(seq $(nproc)); do timeout {_RUNS_SECONDS} sh -c 'while :; do :; done' & done; wait"
+)
+_SEGMENTS_SCRIPT = (
+    "for n in 1 2 3 4 5; do psql -XqAt -p {port} -d postgres -c "
+    "\"SELECT pg_logical_emit_message(false, 'chronos', 'alarm test'); SELECT pg_switch_wal();\" "
+    "> /dev/null; done"
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is done, how it is undone, and which metrics' alarms it drives."""
+
+    name: str
+    metrics: tuple[str, ...]
+    make: tuple[Deed, ...]
+    undo: tuple[Deed, ...]
+    keep_up: Callable[[Context], None] | None = None  # once, after it was made
+
+
+def _service(name: str, *argv: str) -> tuple[Deed, ...]:
+    unit = f"{_UNIT}-{name}"
+    limits = ("--collect", "--quiet", f"--property=RuntimeMaxSec={_RUNS_SECONDS}")
+    return (RunCommand(argv=("systemd-run", *limits, f"--unit={unit}", "--", *argv)),)
+
+
+def _stop(name: str) -> tuple[Deed, ...]:
+    return (RunCommand(argv=("systemctl", "stop", f"{_UNIT}-{name}.service"), accept=(0, 5)),)
+
+
+def _archiving(settings: Settings) -> Condition:
+    """The host's key may not write any more: as a revoked key, or a wrong bucket policy (2)."""
+    user = settings.backup.host_iam_user
+    deny = (
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:PutObject", '
+        '"Resource": "*"}]}'
+    )
+    policy = {"UserName": user, "PolicyName": _DENY}
+    port = settings.postgres.port
+
+    def close_segments(context: Context) -> None:
+        script = _SEGMENTS_SCRIPT.format(port=port)
+        context.ssh.run(["sh", "-c", script], user="postgres")
+
+    return Condition(
+        name="archiving denied",
+        metrics=("archive_backlog_files", "repository_lag_segments"),
+        make=(
+            CallAws(
+                service="iam",
+                operation="put_user_policy",
+                arguments={**policy, "PolicyDocument": deny},
+            ),
+        ),
+        undo=(CallAws(service="iam", operation="delete_user_policy", arguments=policy),),
+        keep_up=close_segments,
+    )
+
+
+def conditions(settings: Settings) -> tuple[Condition, ...]:
+    """Those of this target, beside the publisher's silence. None where it is not disposable."""
+    if not settings.disposable:
+        return ()
+    found = (
+        Condition(
+            name="disk filled",
+            metrics=("disk_used_percent",),
+            make=(RunCommand(argv=("sh", "-c", _FILL_SCRIPT)),),
+            undo=(RunCommand(argv=("rm", "-f", _FILL)),),
+        ),
+        Condition(
+            name="memory taken",
+            metrics=("memory_used_percent",),
+            make=_service("memory", "python3", "-c", _TAKE_SCRIPT),
+            undo=_stop("memory"),
+        ),
+        Condition(
+            name="CPU burnt",
+            metrics=("cpu_used_percent",),
+            make=_service("cpu", "sh", "-c", _BURN_SCRIPT),
+            undo=_stop("cpu"),
+        ),
+        _archiving(settings),
+    )
+    wanted = set(settings.monitoring.metrics)
+    return tuple(each for each in found if set(each.metrics) & wanted)
+
+
+def silence() -> Condition:
+    """The publisher stops: safe anywhere, and every alarm must say so (21)."""
+    timer = "chronos-metrics.timer"
+    return Condition(
+        name="publisher stopped",
+        metrics=("heartbeat",),
+        make=(RunCommand(argv=("systemctl", "stop", timer)),),
+        undo=(RunCommand(argv=("systemctl", "start", timer)),),
+    )

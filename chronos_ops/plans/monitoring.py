@@ -1,0 +1,17 @@
+"""The stages of the monitoring runbook, in the order in which they are applied."""
+
+from chronos_ops.plans.alarms import ALARMS
+from chronos_ops.plans.publisher import METRICS_IDENTITY, METRICS_PACKAGES, PUBLISHER
+from chronos_ops.plans.topic import NOTIFICATION
+
+# Metrics first: an alarm that is made before them stands in INSUFFICIENT_DATA, or fires at once.
+STAGES = (METRICS_PACKAGES, METRICS_IDENTITY, PUBLISHER, NOTIFICATION, ALARMS)
+
+__all__ = [
+    "ALARMS",
+    "METRICS_IDENTITY",
+    "METRICS_PACKAGES",
+    "NOTIFICATION",
+    "PUBLISHER",
+    "STAGES",
+]
