@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 
 # iptables' own tables, and those of nft (podman's netavark) where nft is there.
@@ -33,6 +34,8 @@ def _read(answer: ShellAnswer) -> tuple[PublishedPort, ...]:
     found: dict[tuple[str, str, str], PublishedPort] = {}
     for line in answer.stdout.splitlines():
         program, _, rule = line.partition(" ")
+        if program not in ("iptables", "ip6tables", "nft") or "dnat " not in rule.lower():
+            raise UnreadableAnswer("not a rule that translates addresses", line[:160])
         port = re.search(r"--dports? (\S+)|dport (\d[\d-]*|\{[^}]*\})", rule)
         protocol = re.search(r"-p (\w+)|\b(tcp|udp)\b", rule)
         address = re.search(r"-d (\S+)|daddr (\S+)", rule)

@@ -59,7 +59,7 @@ def open_ports(instance: str) -> Fact[tuple[OpenPort, ...] | None]:
         {"instanceName": instance},
         absent=("NotFoundException",),
     )
-    return Fact(f"lightsail.open_ports.{instance}", question, _read)
+    return Fact("lightsail_ports", question, _read)
 
 
 def _read(answer: Any) -> tuple[OpenPort, ...] | None:

@@ -11,8 +11,10 @@ from chronos_ops.facts import (
     certbot,
     certificates,
     cron,
+    docker_ports,
     fail2ban,
     iam,
+    lightsail_ports,
     packages,
     pgbackrest,
     postgres,
@@ -24,6 +26,7 @@ from chronos_ops.facts import (
     sshd,
     system,
     systemd,
+    ufw,
     verification,
     wal_archive,
 )
@@ -93,6 +96,9 @@ FACTS: dict[str, Callable[[Settings], Fact[Any]]] = {
     "certificate_file": lambda _: certificates.certificate_file(
         "/etc/ssl/chronos/postgres/server.crt", "/etc/ssl/chronos/postgres/server.key"
     ),
+    "ufw": lambda _: ufw.UFW,
+    "docker_ports": lambda _: docker_ports.DOCKER_PORTS,
+    "lightsail_ports": lambda s: lightsail_ports.open_ports(s.host.instance),
     "listening_addresses": lambda s: postgres_access.listens(s.postgres.port),
     "postgres_logins": lambda _: postgres_access.LOGINS,
     "postgres_rules": lambda _: postgres_access.RULES,

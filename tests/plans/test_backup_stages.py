@@ -49,7 +49,7 @@ def values(stage: Stage, settings: Settings, case: str) -> dict[str, Any]:
                 found[name] = "0" * 64 if case == CONFIGURED else None
             case "anything_below":
                 found[name] = case == CONFIGURED
-            case str(asked) if asked.startswith("lightsail.open_ports."):
+            case "lightsail_ports":
                 operators = settings.postgres.operator_networks if case == CONFIGURED else ()
                 ports = {22: ANYWHERE[:1], 80: ANYWHERE[:1], 5432: tuple(operators)}
                 found[name] = tuple(
