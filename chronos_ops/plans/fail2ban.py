@@ -271,7 +271,7 @@ def _as_it_was(fail2ban: Fail2ban) -> list[tuple[str, ...]]:
     """Running or not, started at boot or not, as before."""
     unit = "fail2ban.service"
     verb = "restart" if fail2ban.active == "active" else "stop"
-    found = [("systemctl", verb, unit)]
+    found: list[tuple[str, ...]] = [("systemctl", verb, unit)]
     if fail2ban.enabled == "disabled":
         found.append(("systemctl", "disable", "--quiet", unit))
     return found
