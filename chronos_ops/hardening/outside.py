@@ -13,18 +13,22 @@ from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.settings import Settings
+from chronos_ops.plans.firewall_wanted import HTTPS, covered, doors
 
 T = TypeVar("T")
-HTTPS = 443
 QUICK = "1-1024,3000,3306,5432,5433,5985,6379,6432,8000,8080,8443,9000,9090,9100,9187,27017"
 UDP = "53,67,68,69,111,123,137,161,500,514,520,631,1194,1434,1900,4500,5353,11211,41641,51820"
 
 
-def port_findings(settings: Settings, family: str, scan: nmap.Scan) -> list[Finding]:
-    """The declared ports answer, and no other does. Closed is an answer: nothing dropped it."""
-    ssh, database = settings.host.port, settings.postgres.port
-    must = {ssh} if settings.postgres.connect == "ssh_tunnel" else {ssh, database}
-    may = must | {HTTPS}
+def port_findings(
+    settings: Settings, family: str, scan: nmap.Scan, source: str = ""
+) -> list[Finding]:
+    """The declared ports answer, and no other does. Closed is an answer: nothing dropped it.
+
+    `source`: the address from which we look by IPv6. (By IPv4 a router may have changed it: that
+    we are let in to PostgreSQL is declared by `postgres.operator_networks`.)
+    """
+    must, may = expected_ports(settings, 6 if family.startswith("ipv6") else 4, source)
     answering = scan.having("open", "closed", "unfiltered")
     more = [port for port in answering if port not in may]
     unnamed = scan.rest.get("open", 0) + scan.rest.get("closed", 0) + scan.rest.get("unfiltered", 0)
@@ -34,8 +38,9 @@ def port_findings(settings: Settings, family: str, scan: nmap.Scan) -> list[Find
             f"outside.{family}.declared-ports",
             f"From outside the declared ports are open ({family})",
             passed=not shut,
-            observed="; ".join(f"{p} {scan.state_of(p)}" for p in sorted(may)),
-            expected=f"{' and '.join(map(str, sorted(must)))} open, {HTTPS} open or closed",
+            observed="; ".join(f"{p} {scan.state_of(p)}" for p in sorted(may)) or "none declared",
+            expected=f"{_list(must) or 'none'} open"
+            + (f", {_list(may - must)} open or closed" if may - must else ""),
             hint="is your network in hardening.firewall's and postgres.operator_networks, does "
             "the service listen on all addresses, and do both firewalls agree?",
             requirement="H1",
@@ -53,6 +58,23 @@ def port_findings(settings: Settings, family: str, scan: nmap.Scan) -> list[Find
             requirement="H1",
         ),
     ]
+
+
+def expected_ports(settings: Settings, version: int, source: str) -> tuple[set[int], set[int]]:
+    """Ports that must be open over this version of IP, and those that may answer."""
+    may = {door.port for door in doors(settings) if door.of_family(version)}
+    must = {
+        door.port
+        for door in doors(settings)
+        if door.port in may
+        and door.port != HTTPS
+        and (version == 4 or covered(source, door.of_family(6)))
+    }
+    return must, may
+
+
+def _list(ports: set[int]) -> str:
+    return " and ".join(map(str, sorted(ports)))
 
 
 def _few(ports: Sequence[int], scan: nmap.Scan) -> str:
@@ -89,14 +111,14 @@ def not_known(identifier: str, title: str, error: ChronosError, requirement: str
     )
 
 
-def has_route(address: str) -> bool:
-    """Whether this machine knows a way to an IPv6 address (nothing is sent)."""
+def source_towards(address: str) -> str:
+    """This machine's own address towards an IPv6 address; "" without a way (nothing is sent)."""
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((address, 9))
         except OSError:
-            return False
-    return True
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def outside_ports(context: Context) -> Outcome:
@@ -110,9 +132,11 @@ def outside_ports(context: Context) -> Outcome:
     jobs: dict[str, Callable[[], nmap.Scan]] = {
         "IPv4": lambda: nmap.scan(context, v4, "-", log="nmap-ipv4.log")
     }
+    sources: dict[str, str] = {}
     for number, address in enumerate(v6, 1):
-        if has_route(address):
+        if source := source_towards(address):
             family = "IPv6" if number == 1 else f"IPv6-{number}"
+            sources[family] = source
             jobs[family] = _scan_of(context, address, f"nmap-{family.lower()}.log")
     if nmap.may_scan_udp():
         jobs["UDP"] = lambda: nmap.scan(context, v4, UDP, protocol="udp", log="nmap-udp.log")
@@ -125,8 +149,8 @@ def outside_ports(context: Context) -> Outcome:
         elif family == "UDP":
             findings.append(udp_finding(scan))
         else:
-            findings += port_findings(settings, family.lower(), scan)
-    findings.append(_reach_of_ipv6(v6, sum(name.startswith("IPv6") for name in jobs)))
+            findings += port_findings(settings, family.lower(), scan, sources.get(family, ""))
+    findings.append(_reach_of_ipv6(v6, len(sources)))
     rows = [_row(family, scan) for family, scan in scans.items()]
     return Outcome(
         summary="Every TCP port was tried from this machine. What answers is the intersection of "

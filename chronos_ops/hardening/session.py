@@ -10,6 +10,7 @@ from chronos_ops.hardening.bans import ban_proof
 from chronos_ops.hardening.before_after import before_after
 from chronos_ops.hardening.config_files import config_files
 from chronos_ops.hardening.dns_checks import certificate_checks
+from chronos_ops.hardening.firewalls import firewalls
 from chronos_ops.hardening.judges import judges
 from chronos_ops.hardening.logins import outside_logins
 from chronos_ops.hardening.outside import outside_before, outside_ports
@@ -26,6 +27,7 @@ __all__ = [
     "before_after",
     "certificate_checks",
     "config_files",
+    "firewalls",
     "judges",
     "outside_before",
     "outside_database",

@@ -66,6 +66,18 @@ def test_each_difference_is_a_finding(scan: Scan, wrong: str, words: str) -> Non
     assert found[wrong].hint
 
 
+def test_over_ipv6_only_what_is_declared_for_it_may_answer() -> None:
+    """The operators' networks of the example are IPv4: nobody reaches PostgreSQL over IPv6."""
+    settings = example_settings()
+    assert outside.expected_ports(settings, 6, "2001:db8::1") == ({22}, {22, 443})
+    assert outside.expected_ports(settings, 4, "") == ({22, 5432}, {22, 443, 5432})
+    shut = Scan(ALL, {22: "open"}, {"filtered": ALL - 1}, 27.0)
+    found = outside.port_findings(settings, "ipv6", shut, "2001:db8::1")
+    assert all(finding.good for finding in found)
+    found = outside.port_findings(settings, "ipv6", hardened(), "2001:db8::1")
+    assert [f.id for f in found if not f.good] == ["outside.ipv6.nothing-else"]
+
+
 def test_udp_that_answers_is_a_finding() -> None:
     fresh = read_scan(said("nmap_udp_fresh.xml"))
     assert fresh.having("closed") == [53, 68, 137, 500]
