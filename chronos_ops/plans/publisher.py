@@ -33,16 +33,21 @@ CA = f"{FOLDER}/metrics-ca.pem"
 PROGRAM = f"{LIBRARY}/metrics-publish"
 COLLECT = f"{LIBRARY}/metrics-collect"
 QUERY = f"{LIBRARY}/metrics.sql"
-SERVICE, COLLECTOR, TIMER = (
-    f"chronos-metrics{end}" for end in (".service", "-collect.service", ".timer")
+SERVICE, COLLECTOR, SLOW, TIMER = (
+    f"chronos-metrics{end}" for end in (".service", "-collect.service", "-slow.service", ".timer")
 )
-DRILL_STAMP = "/var/lib/chronos-ops/last-passed-drill"
+COLLECTED = "/var/lib/chronos-metrics-collect"
+DRILL_STAMP = "/var/lib/chronos-ops/last-passed-drill"  # "<epoch> <run id>" of the runner
+# What CloudWatch's own agent can measure as we do. Memory is not among it: the agent takes shared
+# memory for cache, and shared memory is what PostgreSQL has most of; it has no 100 - available.
+AGENT_METRICS = ("disk_used_percent", "cpu_used_percent")
 PROFILE = "chronos-metrics"
 # boto3 signs and retries as AWS wants it; psutil knows what is available, not only what is free.
 NEEDED = ("python3-boto3", "python3-psutil")
 _MANAGED = "Written by chronos-ops (runbook cloudwatch_monitoring): do not edit."
 _SPOOL_TICKS = 1440
-_SLOW_SECONDS = 240  # repositories and certificate are asked so often, at most
+_SLOW_SECONDS = 240  # between two looks into the repositories: each costs requests (M6)
+_COLLECT_SECONDS = {"server": 15, "slow": 90}
 _RELOAD = RunCommand(argv=("systemctl", "daemon-reload"))
 _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_MODE=l", "apt-get", "-q")
 
@@ -117,7 +122,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
     return {
         "clusters": postgres.CLUSTERS,
         "files": states(*_paths(), name="publisher_files"),
-        "units": units(SERVICE, COLLECTOR, TIMER),
+        "units": units(SERVICE, COLLECTOR, SLOW, TIMER),
         "user": user_exists(USER),
         "key_file": key_file(CREDENTIALS),
         "keys": iam.access_keys(settings.monitoring.host_iam_user),
@@ -125,7 +130,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
 
 
 def _paths() -> tuple[str, ...]:
-    services = (f"{UNITS}/{unit}" for unit in (COLLECTOR, SERVICE, TIMER))
+    services = (f"{UNITS}/{unit}" for unit in (COLLECTOR, SLOW, SERVICE, TIMER))
     return (QUERY, COLLECT, PROGRAM, CONFIG, AWS_CONFIG, CA, *services)
 
 
@@ -137,8 +142,7 @@ def calendar(seconds: int) -> str:
 def config(settings: Settings) -> dict[str, Any]:
     """What the publisher reads; no secrets."""
     monitoring, every = settings.monitoring, settings.monitoring.publish_seconds
-    names = metrics(settings)
-    slow = slow_seconds(settings)
+    names, slow = sent(settings), slow_seconds(settings)
     return {
         "account": settings.aws.account_id,
         "region": settings.aws.region,
@@ -151,13 +155,26 @@ def config(settings: Settings) -> dict[str, Any]:
         "units": {name: BY_NAME[name].unit for name in names},
         "stanza": settings.backup.stanza,
         "drill_stamp": DRILL_STAMP,
+        "resolution_seconds": 1 if monitoring.period_seconds < 60 else 60,
+        # Both tries and the time between them fit into a tick.
+        "connect_seconds": min(5, every / 5),
+        "read_seconds": min(10, every / 4),
         "stale_seconds": 2 * every + 60,
         "slow_stale_seconds": 3 * slow + 2 * every + 60,
     }
 
 
+def sent(settings: Settings) -> tuple[str, ...]:
+    """What the publisher sends: all of it, or what CloudWatch's agent does not (M2)."""
+    if settings.monitoring.sender == "publisher":
+        return metrics(settings)
+    return tuple(name for name in metrics(settings) if name not in AGENT_METRICS)
+
+
 def slow_seconds(settings: Settings) -> int:
-    return min(_SLOW_SECONDS, settings.monitoring.publish_seconds - 1)
+    """So that each period of an alarm sees a new look; never twice in a tick."""
+    every, period = settings.monitoring.publish_seconds, settings.monitoring.period_seconds
+    return max(every - 1, min(_SLOW_SECONDS, period - every))
 
 
 def plan(settings: Settings, values: dict[str, Any]) -> Plan:
@@ -188,23 +205,28 @@ def _texts(settings: Settings, postgres_unit: str) -> dict[str, str]:
             port=port,
             query=QUERY,
             stanza=settings.backup.stanza,
-            certificate="certificate_days_left" in metrics(settings),
+            certificate="certificate_days_left" in sent(settings),
         ),
         PROGRAM: render(
             "metrics-publish.py.j2",
             managed=_MANAGED,
             config=CONFIG,
-            collected="/var/lib/chronos-metrics-collect",
+            collected=COLLECTED,
             spool_ticks=_SPOOL_TICKS,
         ),
         CONFIG: json.dumps(config(settings), indent=1, sort_keys=True) + "\n",
         AWS_CONFIG: f"[profile {PROFILE}]\nregion = {settings.aws.region}\n",
-        f"{UNITS}/{COLLECTOR}": render(
-            "metrics-collect.service.j2",
-            managed=_MANAGED,
-            program=COLLECT,
-            postgres_unit=postgres_unit,
-        ),
+        **{
+            f"{UNITS}/{unit}": render(
+                "metrics-collect.service.j2",
+                managed=_MANAGED,
+                what=what,
+                timeout_seconds=_COLLECT_SECONDS[what],
+                program=COLLECT,
+                postgres_unit=postgres_unit,
+            )
+            for unit, what in ((COLLECTOR, "server"), (SLOW, "slow"))
+        },
         f"{UNITS}/{SERVICE}": render(
             "metrics.service.j2",
             managed=_MANAGED,
