@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from chronos_ops.drill.stamp import leave_stamp
 from chronos_ops.evidence.cells import code_cells
 from chronos_ops.evidence.display import verdict_html
 from chronos_ops.evidence.folder import (
@@ -302,7 +303,8 @@ class Runbook:
             run_id=self.context.run_id, verdict=result.verdict, reasons=result.reasons
         )
         write_json(folder / VERDICT, self._redactor.data(own.model_dump(mode="json")))
-        said = [f"**{result.verdict.upper()}**", *result.reasons]
+        told = leave_stamp(self.name, self.context, result.verdict)
+        said = [f"**{result.verdict.upper()}**", *result.reasons, *told]
         outcome = Outcome(summary="\n\n".join(said))
         banner = verdict_html(result)
         self._record(display, cell, "verdict", started, "ok", outcome, banner=banner)

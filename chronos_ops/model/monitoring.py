@@ -84,6 +84,7 @@ class Monitoring(_Strict):
     inbox: Inbox | None = None  # None: the e-mail is not read back
     queue: str = "chronos-alarms-read-back"  # the second channel: SQS
     dashboard: str = "chronos"
+    burst_least_percent: float = Field(20, ge=0, le=100)  # of Lightsail's burst capacity
     budget: Budget = Budget()
     prices: Prices = Prices()
 
