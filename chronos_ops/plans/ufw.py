@@ -52,7 +52,9 @@ ufw status verbose | grep -q '^Logging: on' || ufw logging low
 systemctl enable --quiet ufw.service
 systemctl is-active --quiet ufw.service || systemctl start ufw.service
 """
-_LOAD_AGAIN = "ufw --force enable && ufw reload"
+_LOAD_AGAIN = (
+    "if ufw status | grep -q '^Status: active'; then ufw reload; else ufw --force enable; fi"
+)
 
 
 def facts(_: Settings) -> dict[str, Fact[Any]]:

@@ -13,7 +13,7 @@ from chronos_ops.connectors.ssh import Ssh, SshAddress
 from chronos_ops.drill import firewall, integrity, pages
 from chronos_ops.drill.abruptness import check_abrupt
 from chronos_ops.drill.workload import CommitRecord, Task, Writer
-from chronos_ops.lab import control
+from chronos_ops.lab import control, doors
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import CommandFailed, TransportError
 from chronos_ops.model.finding import Status
@@ -56,6 +56,7 @@ def ssh(lab: LabStatus) -> Iterator[Ssh]:
         image="db",
         memory_bytes=1024**3,
         disk_bytes=8 * 1024**3,
+        ports=[doors.port(1, 65535)],  # what is seen from outside is its own firewall alone
     )
     keys = tuple(f"{host['address']} {key}" for key in host["host_keys"])
     key_file = str(lab.user_dir / "id_ed25519")
