@@ -55,9 +55,6 @@ def served_certificate(context: Context) -> Outcome:
     )
 
 
-served_certificate.probe = True  # type: ignore[attr-defined]
-
-
 def live_file(declared: hardening.Certificate) -> Fact[CertificateFile | None]:
     """certbot's own copy, the one that it renews."""
     folder = f"{LIVE}/{certificate_name(declared)}"
