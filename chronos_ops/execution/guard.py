@@ -19,6 +19,7 @@ _SHARE = 0.5  # of the timer's time, for the second connection to succeed
 _AFTER_SECONDS = 90.0  # beyond the timer: until the host must have taken it all back
 _SHORT = 20.0  # for a word with the host
 _FIRED = 75
+_STANDS = 76
 
 _PATHS = f"""
 set -u
@@ -89,7 +90,7 @@ gone
 _REVERT = (
     _PATHS
     + """
-[ -e "$dir/armed" ] || exit 0
+[ -e "$dir/armed" ] && [ ! -e "$dir/confirmed" ] || exit 76
 systemctl reset-failed "$name.service" "$name.timer" 2>/dev/null
 systemctl start "$name.service" || "$dir/revert" || { tail -n 20 "$dir/log" >&2; exit 1; }
 [ -e "$dir/reverted" ] || { echo "not taken back" >&2; exit 1; }
@@ -200,8 +201,8 @@ class Guard:
                 self._do(second, _CONFIRM)
             except CommandFailed as error:
                 raise self._too_late(error) from None
+            self.armed = False
             self._do(second, _PROOF)
-        self.armed = False
         self.context.journal.removed(self._resource)
 
     def take_back(self, error: BaseException) -> ChronosError | None:
@@ -216,10 +217,14 @@ class Guard:
             self._ask_old_connection()
             if not isinstance(error, Exception):  # interrupted: the host needs nobody
                 return None
-            self._wait_taken_back(error)
+            taken_back = self._wait_taken_back(error)
         self.armed = False
         self.context.journal.removed(self._resource)
-        return explained(error, self.changes)
+        if taken_back:
+            return explained(error, self.changes)
+        if isinstance(error, ChronosError):  # lost between the confirmation and its answer
+            error.add("the change was confirmed before that, and stands")
+        return None
 
     # -- steps
 
@@ -229,7 +234,7 @@ class Guard:
 
     def _undo(self) -> RunCommand:
         """For the teardown of a run that died: revert now, leave nothing."""
-        script = f"( {_REVERT} ) || exit 1\n{_CLEAR}"
+        script = f"( {_REVERT} )\ncase $? in 0|{_STANDS}) ;; *) exit 1 ;; esac\n{_CLEAR}"
         return RunCommand(argv=("sh", "-c", script, "guard", self.id), timeout_seconds=330)
 
     def _do(self, ssh: Ssh, script: str, seconds: float = 60) -> None:
@@ -251,17 +256,19 @@ class Guard:
             self.context.journal.note("the old connection could not revert", error=error.text())
             self.ssh.close()
 
-    def _wait_taken_back(self, because: BaseException) -> None:
-        """A new connection works, all was taken back, nothing of the guard is left."""
+    def _wait_taken_back(self, because: BaseException) -> bool:
+        """A new connection works, nothing of the guard is left; False: the change stands."""
         deadline = self._since + self.seconds + _AFTER_SECONDS
         self.context.say(f"waiting until {self.ssh.address.host} lets us in again …")
         try:
             with closing(Ssh(self.ssh.address, self.ssh.journal)) as fresh:
                 answers_at_last(self.context, fresh, deadline)
                 # Once more, also for what was still being done when the timer struck.
-                self._do(fresh, _REVERT, 330)
+                argv = ["sh", "-c", _REVERT, "guard", self.id]
+                said = fresh.run(argv, sudo=True, accept=(0, _STANDS), timeout=330)
                 _clear(fresh, self.id)
                 self._do(fresh, _PROOF)
+                return said.exit_code == 0
         except ChronosError as error:
             log = f"{text.folder(self.id)}/log"
             error.add(f"not known to be taken back: {'; '.join(self.titles)}; see {log} there")

@@ -62,6 +62,23 @@ def open_ports(instance: str) -> Fact[tuple[OpenPort, ...] | None]:
     return Fact("lightsail_ports", question, _read)
 
 
+def has_ipv6(instance: str) -> Fact[bool]:
+    """Whether the instance can be reached by IPv6: without it Lightsail keeps no IPv6 networks."""
+    question = AwsQuestion(
+        "lightsail", "get_instance", {"instanceName": instance}, absent=("NotFoundException",)
+    )
+    return Fact("lightsail_ipv6", question, _read_ipv6)
+
+
+def _read_ipv6(answer: Any) -> bool:
+    if answer is None:
+        return False
+    kind = answer.get("instance", {}).get("ipAddressType")
+    if kind not in ("ipv4", "ipv6", "dualstack"):
+        raise UnreadableAnswer("not an address type of Lightsail", kind)
+    return bool(kind != "ipv4")
+
+
 def _read(answer: Any) -> tuple[OpenPort, ...] | None:
     if answer is None:
         return None

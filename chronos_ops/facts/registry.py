@@ -99,6 +99,7 @@ FACTS: dict[str, Callable[[Settings], Fact[Any]]] = {
     "ufw": lambda _: ufw.UFW,
     "docker_ports": lambda _: docker_ports.DOCKER_PORTS,
     "lightsail_ports": lambda s: lightsail_ports.open_ports(s.host.instance),
+    "lightsail_ipv6": lambda s: lightsail_ports.has_ipv6(s.host.instance),
     "listening_addresses": lambda s: postgres_access.listens(s.postgres.port),
     "postgres_logins": lambda _: postgres_access.LOGINS,
     "postgres_rules": lambda _: postgres_access.RULES,

@@ -2,7 +2,7 @@
 
 from chronos_ops.execution.context import Context
 from chronos_ops.facts.docker_ports import DOCKER_PORTS
-from chronos_ops.facts.lightsail_ports import open_ports
+from chronos_ops.facts.lightsail_ports import has_ipv6, open_ports
 from chronos_ops.facts.ufw import UFW
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.plans import judge_firewalls as firewalls_judge
@@ -13,12 +13,13 @@ def firewalls(context: Context) -> Outcome:
     settings = context.settings
     ufw = context.ask(UFW)
     ports = context.ask(open_ports(settings.host.instance))
+    ipv6 = context.ask(has_ipv6(settings.host.instance))
     published = context.ask(DOCKER_PORTS)
     host = firewalls_judge.host_openings(ufw)
     front = host if ports is None else firewalls_judge.lightsail_openings(ports)
     opened = firewalls_judge.really_open(host, front)
     findings = [
-        firewalls_judge.judge_agreement(settings, ufw, ports),
+        firewalls_judge.judge_agreement(settings, ufw, ports, ipv6=ipv6),
         firewalls_judge.judge_database(settings, opened),
         firewalls_judge.judge_challenge_port(ufw),
         firewalls_judge.judge_published(published),

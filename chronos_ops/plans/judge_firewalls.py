@@ -94,8 +94,13 @@ def _in_both(one: Sequence[str], other: Sequence[str]) -> list[str]:
     return found
 
 
-def judge_agreement(settings: Settings, ufw: Ufw, ports: Sequence[OpenPort] | None) -> Finding:
-    """Both say the same, but for port 80 where certificates come by http-01."""
+def judge_agreement(
+    settings: Settings, ufw: Ufw, ports: Sequence[OpenPort] | None, *, ipv6: bool = True
+) -> Finding:
+    """Both say the same, but for port 80 where certificates come by http-01.
+
+    Without `ipv6` the instance has no address of that family: IPv4 alone is compared.
+    """
     identifier, title = "firewall.agree", "UFW and Lightsail's firewall let in the same"
     if ports is None:
         return Finding(
@@ -106,8 +111,8 @@ def judge_agreement(settings: Settings, ufw: Ufw, ports: Sequence[OpenPort] | No
             expected="the same ports from the same networks",
             requirement="H1",
         )
-    host = {_key(o): o.networks for o in host_openings(ufw)}
-    front = {_key(o): o.networks for o in lightsail_openings(ports)}
+    host = {_key(o): seen for o in host_openings(ufw) if (seen := _seen(o, ipv6))}
+    front = {_key(o): seen for o in lightsail_openings(ports) if (seen := _seen(o, ipv6))}
     declared = any(door.port == HTTP for door in lightsail_doors(settings))
     http = ("tcp", HTTP, HTTP)
     if declared and http in front and (http not in host or ufw.challenge):
@@ -133,6 +138,10 @@ def judge_agreement(settings: Settings, ufw: Ufw, ports: Sequence[OpenPort] | No
         hint=_STAGES,
         requirement="H1",
     )
+
+
+def _seen(opening: Opening, ipv6: bool) -> tuple[str, ...]:
+    return tuple(n for n in opening.networks if ipv6 or ":" not in n)
 
 
 def _key(opening: Opening) -> tuple[str, int, int]:

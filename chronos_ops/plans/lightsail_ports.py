@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chronos_ops.facts.lightsail_ports import OpenPort, open_ports
+from chronos_ops.facts.lightsail_ports import OpenPort, has_ipv6, open_ports
 from chronos_ops.model.plan import CallAws, Change, Plan
 from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Settings
@@ -15,18 +15,19 @@ Ports = tuple[OpenPort, ...]
 
 def facts(settings: Settings) -> dict[str, Fact[Any]]:
     """The port list in front of the declared instance."""
-    return {"ports": open_ports(settings.host.instance)}
+    instance = settings.host.instance
+    return {"ports": open_ports(instance), "ipv6": has_ipv6(instance)}
 
 
-def wanted_ports(doors: tuple[Door, ...]) -> Ports:
-    """The doors as Lightsail's list."""
+def wanted_ports(doors: tuple[Door, ...], *, ipv6: bool = True) -> Ports:
+    """The doors as Lightsail's list; without IPv6 those that IPv4 has."""
     return tuple(
         sorted(
-            OpenPort("tcp", d.port, d.port, tuple(sorted(d.of_family(4))),
-                     tuple(sorted(d.of_family(6))))
+            OpenPort("tcp", d.port, d.port, tuple(sorted(d.of_family(4))), tuple(sorted(v6)))
             for d in doors
+            if d.of_family(4) + (v6 := d.of_family(6) if ipv6 else ())
         )
-    )  # fmt: skip
+    )
 
 
 def plan(settings: Settings, values: dict[str, Any]) -> Plan:
@@ -36,7 +37,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     if ports is None:
         refusal = f"Lightsail knows no instance {instance!r}: name it in host.instance"
         return Plan(name=NAME, refusals=(refusal,))
-    wanted = wanted_ports(lightsail_doors(settings))
+    wanted = wanted_ports(lightsail_doors(settings), ipv6=values["ipv6"])
     if canonical(ports) == canonical(wanted):
         shown = "; ".join(port.shown for port in wanted)
         return Plan(name=NAME, noop_reason=f"Lightsail lets in {shown}")

@@ -36,6 +36,7 @@ def settings(challenge: str = "http-01", **firewall: Any) -> Settings:
 
 
 SETTINGS = settings()
+PORTS: tuple[OpenPort, ...] = parsed("lightsail_ports", "debian-13")
 
 
 def recorded(case: str) -> Ufw:
@@ -190,7 +191,7 @@ def test_the_text_of_both_families_is_apart() -> None:
 
 def test_lightsail_s_list_is_put_whole_and_undone_by_the_former() -> None:
     ports = parsed("lightsail_ports", "unconfigured")
-    (change,) = lightsail_ports.plan(SETTINGS, {"ports": ports}).changes
+    (change,) = lightsail_ports.plan(SETTINGS, {"ports": ports, "ipv6": True}).changes
     assert change.guard
     put, back = change.deeds[0], change.undo[0]
     assert isinstance(put, CallAws)
@@ -205,11 +206,24 @@ def test_lightsail_s_list_is_put_whole_and_undone_by_the_former() -> None:
         {"protocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrs": [LAB]},
     ]  # fmt: skip
     assert [p["fromPort"] for p in back.arguments["portInfos"]] == [22, 80]
-    assert lightsail_ports.plan(SETTINGS, {"ports": parsed("lightsail_ports", "debian-13")}).empty
+    done = {"ports": parsed("lightsail_ports", "debian-13"), "ipv6": True}
+    assert lightsail_ports.plan(SETTINGS, done).empty
+
+
+def test_an_instance_without_ipv6_is_told_of_ipv4_alone() -> None:
+    """Lightsail keeps no IPv6 networks for it: what is put must be what is read again."""
+    v4 = tuple(replace(port, ipv6_cidrs=()) for port in PORTS)
+    assert lightsail_ports.plan(SETTINGS, {"ports": v4, "ipv6": False}).empty
+    assert not lightsail_ports.plan(SETTINGS, {"ports": v4, "ipv6": True}).empty
+    assert judged.judge_agreement(SETTINGS, recorded("debian-13"), v4, ipv6=False).good
+    assert not judged.judge_agreement(SETTINGS, recorded("debian-13"), v4).good
 
 
 def test_a_host_that_is_no_instance_is_said() -> None:
-    assert "knows no instance" in lightsail_ports.plan(SETTINGS, {"ports": None}).refusals[0]
+    assert (
+        "knows no instance"
+        in lightsail_ports.plan(SETTINGS, {"ports": None, "ipv6": False}).refusals[0]
+    )
 
 
 def test_a_port_for_nobody_would_be_open_to_all() -> None:
@@ -251,7 +265,6 @@ def findings(host: Ufw, ports: tuple[OpenPort, ...] | None, given: Settings) -> 
 
 
 GOOD = dict.fromkeys(("agree", "database-sources", "challenge-port"), Status.PASS)
-PORTS: tuple[OpenPort, ...] = parsed("lightsail_ports", "debian-13")
 
 
 def test_hardened_they_agree_but_for_port_80() -> None:
