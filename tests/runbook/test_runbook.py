@@ -1,6 +1,6 @@
 """What a notebook's cells do, without a kernel: stages, steps, consent, dry run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from chronos_ops.model.finding import Status
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import Change, Effect, Plan
+from chronos_ops.model.question import ShellAnswer
 from chronos_ops.model.result import Verdict
 from chronos_ops.model.stage import Stage
 from chronos_ops.runbook import Runbook
@@ -42,10 +43,19 @@ def make(tmp_path: Path) -> Make:
         folder = make_folder(
             tmp_path, "20261122T000000Z-backup-abc123", RUNBOOK, chosen, parameters
         )
-        reached = Reached(Aws(chosen.aws), Ssh(SshAddress("127.0.0.1", 1, "x", "none")), "nobody")
+        host = Unguarded(SshAddress("127.0.0.1", 1, "x", "none"))
+        reached = Reached(Aws(chosen.aws), host, "nobody")
         return Runbook.begin(RUNBOOK, folder, chosen, parameters, reached, Redactor())
 
     return made
+
+
+class Unguarded(Ssh):
+    """A host on which no earlier run has left a guard (H9); nothing else may be asked of it."""
+
+    def run(self, argv: Sequence[str], **_: Any) -> ShellAnswer:
+        assert "chronos-ops/guard" in argv[2], argv
+        return ShellAnswer(0, "")
 
 
 def change(effect: Effect = Effect.NONE) -> Change:
