@@ -37,7 +37,7 @@ SERVICE, COLLECTOR, SLOW, TIMER = (
     f"chronos-metrics{end}" for end in (".service", "-collect.service", "-slow.service", ".timer")
 )
 COLLECTED = "/var/lib/chronos-metrics-collect"
-DRILL_STAMP = "/var/lib/chronos-ops/last-passed-drill"  # "<epoch> <run id>" of the runner
+DRILL_STAMP = "/var/lib/chronos-drill/last-passed"  # "<epoch> <run id>": everybody may read it
 # What CloudWatch's own agent can measure as we do. Memory is not among it: the agent takes shared
 # memory for cache, and shared memory is what PostgreSQL has most of; it has no 100 - available.
 AGENT_METRICS = ("disk_used_percent", "cpu_used_percent")
@@ -136,7 +136,9 @@ def _paths() -> tuple[str, ...]:
 
 def calendar(seconds: int) -> str:
     """On the full seconds or minutes of the hour, so that each period gets the same number."""
-    return f"*:*:0/{seconds}" if seconds < 60 else f"*:0/{seconds // 60}:00"
+    if seconds < 60:
+        return f"*:*:0/{seconds}"
+    return f"*:0/{seconds // 60}:00" if seconds < 3600 else "*:00:00"
 
 
 def config(settings: Settings) -> dict[str, Any]:
@@ -187,7 +189,9 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     texts = _texts(settings, cluster.unit)
     changes = [_user(known=values["user"])]
     changes += [_file(path, text, former) for path, text in texts.items()]
-    changes.append(_credentials(settings, values["key_file"], values["keys"]))
+    changes.append(
+        credentials_change(settings, values["key_file"], values["keys"], CREDENTIALS, USER)
+    )
     changes.append(_timer(values["units"], texts, former))
     done = tuple(change for change in changes if change is not None)
     reason = "" if done else f"the publisher runs every {settings.monitoring.publish_seconds} s"
@@ -275,26 +279,26 @@ def _file(path: str, text: str, states: dict[str, FileState | None]) -> Change |
     )
 
 
-def _credentials(
-    settings: Settings, former: KeyFile | None, keys: list[AccessKey]
+def credentials_change(
+    settings: Settings, former: KeyFile | None, keys: list[AccessKey], path: str, owner: str
 ) -> Change | None:
-    """Right if it is its user's alone and holds a key that is active."""
+    """The key's file is right if it is its owner's alone and holds a key that is active."""
     secret = settings.monitoring.host_key_secret
     active = {key.id for key in keys if key.active}
-    if former and (former.owner, former.mode) == (USER, "0600") and former.key_id in active:
+    if former and (former.owner, former.mode) == (owner, "0600") and former.key_id in active:
         return None
     text = (
         f"[{PROFILE}]\naws_access_key_id = @{{secret:{secret}/id}}\n"
         f"aws_secret_access_key = @{{secret:{secret}/secret}}\n"
     )
     return Change(
-        id="publisher.credentials",
-        title=f"put the key into {CREDENTIALS}, readable by {USER} alone",
+        id=path.rpartition("/")[2].replace("-", "."),  # metrics.credentials
+        title=f"put the key into {path}, readable by {owner} alone",
         why="an explicit profile: never the instance's metadata (P1)",
-        deeds=(WriteFile(path=CREDENTIALS, content=text, owner=USER, group=USER, mode="0600"),),
-        undo=(RemoveFile(path=CREDENTIALS),),
+        deeds=(WriteFile(path=path, content=text, owner=owner, group=owner, mode="0600"),),
+        undo=(RemoveFile(path=path),),
         before="" if former is None else f"{former.owner} {former.mode} key {former.key_id}\n",
-        after=f"{USER} 0600 the key kept as {secret}/*\n",
+        after=f"{owner} 0600 the key kept as {secret}/*\n",
     )
 
 

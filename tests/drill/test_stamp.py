@@ -71,5 +71,5 @@ def test_a_host_that_does_not_answer_is_said_and_does_not_undo_the_recovery(tmp_
     (said,) = leave_stamp(DRILL, context(tmp_path, Host(gone=True)), Verdict.PASSED)
     assert "could **not** be told" in said
     assert "the host does not answer" in said
-    (noted,) = [e for e in read_journal(tmp_path) if e.kind == "note"]
+    (noted,) = [e for e in read_journal(tmp_path) if e.event == "note"]
     assert noted.data["left"] is False
