@@ -171,3 +171,27 @@ def test_a_checkout_that_was_moved_goes_on(checkout: Path) -> None:
     status, out, err = finish(start(moved, "list"))
     assert (status, err) == (0, "")
     assert out.startswith(f"env of {moved}/.venv/bin/python")
+
+
+@pytest.mark.parametrize("command", ["run", "notebook"])
+def test_the_judges_are_made_for_the_runbook_that_asks_them(checkout: Path, command: str) -> None:
+    """nmap is here (CI installs it): else the launcher would name it and install it first."""
+    nmap = checkout / "tools/nmap"
+    nmap.parent.mkdir()
+    nmap.symlink_to("/bin/true")
+    for runbook, wanted in (("disaster_recovery", []), ("security_hardening", ["judges.lock"])):
+        process = subprocess.run(
+            [checkout / "chronos", command, "--target", "lab", runbook],
+            env={
+                **os.environ,
+                "LOG": str(checkout / "log"),
+                "PATH": f"{nmap.parent}:{os.environ['PATH']}",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert process.returncode == 0, process.stderr
+        assert [name for name in made(checkout) if name == "judges.lock"] == wanted
+    assert (checkout / ".venv-judges/made-from.lock").is_file()
