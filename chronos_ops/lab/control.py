@@ -71,6 +71,7 @@ class LabStatus:
 
 def request(lab: str, op: str, /, **arguments: Any) -> dict[str, Any]:
     """One operation of the lab's daemon (protocol.py). Raises LabError."""
+    arguments.setdefault("timeout_seconds", 900 if op == "create" else 180)  # it may build an image
     return protocol.call(places(lab).socket, op, **arguments)
 
 

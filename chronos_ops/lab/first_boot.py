@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chronos_ops.lab.image import KEYRING, SUITE
+from chronos_ops.lab.image import KEYRING
 from chronos_ops.lab.run import run, works
 
 
@@ -46,7 +46,7 @@ def prepare(root: Path, first: FirstBoot) -> tuple[str, list[str]]:
         _NETWORK.format(first=first, mac=_mac(first.address))
         + (_NETWORK6.format(first=first) if first.address6 else ""),
     )
-    sources = _SOURCES.format(mirror=first.mirror, suite=SUITE, keyring=KEYRING)
+    sources = _SOURCES.format(mirror=first.mirror, suite=_suite(root), keyring=KEYRING)
     _write(root / "etc/apt/sources.list.d/debian.sources", sources)
     _write(root / "etc/apt/apt.conf.d/90-languages", 'Acquire::Languages "none";\n')
     _trust(root, first.ca_certificates)
@@ -90,6 +90,11 @@ Suites: {suite}-security
 Components: main
 Signed-By: {keyring}
 """
+
+
+def _suite(root: Path) -> str:
+    lines = (root / "etc/os-release").read_text(encoding="utf-8").splitlines()
+    return next(text for line in lines if (text := line.removeprefix("VERSION_CODENAME=")) != line)
 
 
 def _mac(address: str) -> str:

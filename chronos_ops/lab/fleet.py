@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from ipaddress import IPv4Network
 from typing import Any
 
+from chronos_ops.lab import image as images
 from chronos_ops.lab.doors import Doors, Port
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.first_boot import FirstBoot
@@ -143,6 +144,9 @@ class Fleet:
             **_described(told),
         )
         _judge(record, source)
+        mirror = f"http://{self.network.gateway}:{MIRROR_PORT}"
+        if source is None and not images.is_built(images.image(self.places, record.image)):
+            images.ensure(self.places, mirror, print, record.image)  # of another suite
         host = self._enter(record, address)
         memory = self.memory
         first = FirstBoot(
@@ -150,7 +154,7 @@ class Fleet:
             address=f"{record.address}/{self.network.subnet.prefixlen}",
             address6=f"{record.address6}/64" if record.address6 else "",
             gateway=str(self.network.gateway),
-            mirror=f"http://{self.network.gateway}:{MIRROR_PORT}",
+            mirror=mirror,
             user=user,
             authorized_keys=tuple(authorized_keys or memory.authorized_keys),
             user_data=user_data,

@@ -1,6 +1,7 @@
-"""The two images that hosts start from, built once and shared: read-only layers.
+"""The images that hosts start from, built once and shared: read-only layers.
 
-`bare` is what a cloud's fresh Debian looks like; `db` is a layer above it with PostgreSQL.
+`bare` is what a cloud's fresh Debian looks like; `db` is a layer above it with PostgreSQL. Those of
+another suite (`bare-bookworm`, `db-bookworm`) are built when the first host of them is asked for.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from chronos_ops.lab.run import run
 Progress = Callable[[str], None]
 
 SUITE = "trixie"
+POSTGRES = {"trixie": 17, "bookworm": 15}  # each suite's own PostgreSQL
 FORMAT = 1  # a change of what is done to an image beside its packages makes this one more
 KEYRINGS = Path("/usr/share/keyrings")
 KEYRING = KEYRINGS / "debian-archive-keyring.gpg"
@@ -64,13 +66,6 @@ BARE_PACKAGES = (
     "xz-utils",
     "zstd",
 )
-DB_PACKAGES = (
-    "certbot",
-    "pgbackrest",
-    "postgresql-17",
-    "postgresql-17-pgvector",
-    "postgresql-contrib",
-)
 
 # dpkg need not flush each file to disk in a machine that is thrown away, nor unpack manuals.
 _DPKG = (
@@ -82,12 +77,20 @@ _DPKG = (
 )
 
 
+def db_packages(suite: str = SUITE) -> tuple[str, ...]:
+    """What the database host has beside the bare packages."""
+    postgres = f"postgresql-{POSTGRES[suite]}"
+    extensions = (f"{postgres}-pgvector",) if suite == SUITE else ()  # bookworm has none
+    return ("certbot", "pgbackrest", postgres, *extensions, "postgresql-contrib")
+
+
 @dataclass(frozen=True)
 class Image:
     """Layers of directories, the uppermost first."""
 
     name: str
     layers: tuple[Path, ...]
+    suite: str = SUITE
 
 
 @dataclass(frozen=True)
@@ -126,42 +129,61 @@ class Tools:
             raise LabError(f"{argv[0]} failed while building an image", "\n".join(tail))
 
 
-def key(*parts: object) -> str:
+def key(*parts: object, suite: str = SUITE) -> str:
     """Twelve hexadecimal digits that change with what an image is made of."""
-    text = json.dumps([SUITE, FORMAT, _DPKG, *parts])
+    text = json.dumps([suite, FORMAT, _DPKG, *parts])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def images(places: Places) -> dict[str, Image]:
+    """Every image that there may be, by name."""
+    found = {}
+    for suite in POSTGRES:
+        suffix = "" if suite == SUITE else f"-{suite}"
+        bare = places.images / f"bare{suffix}-{key(BARE_PACKAGES, suite=suite)}"
+        packages = db_packages(suite)
+        db = places.images / f"db{suffix}-{key(BARE_PACKAGES, packages, suite=suite)}"
+        for name, layers in ((f"bare{suffix}", (bare,)), (f"db{suffix}", (db, bare))):
+            found[name] = Image(name, layers, suite)
+    return found
+
+
 def image(places: Places, name: str) -> Image:
-    """A built image by name. Raises LabError if there is no such."""
-    bare = places.images / f"bare-{key(BARE_PACKAGES)}"
-    db = places.images / f"db-{key(BARE_PACKAGES, DB_PACKAGES)}"
-    known = {"bare": (bare,), "db": (db, bare)}
+    """An image by name, built or not. Raises LabError if there is no such."""
+    known = images(places)
     if name not in known:
         raise LabError("unknown image", repr(name), hint=f"one of: {', '.join(known)}")
-    return Image(name, known[name])
+    return known[name]
 
 
-def ensure(places: Places, mirror: str, progress: Progress) -> None:
-    """Build what is missing; `mirror` is the lab's own (http). One builder at a time.
+def is_built(wanted: Image) -> bool:
+    """Whether a host could be made of it now."""
+    return all(layer.is_dir() for layer in wanted.layers)
+
+
+def ensure(places: Places, mirror: str, progress: Progress, name: str = "db") -> None:
+    """Build what is missing of an image; `mirror` is the lab's own (http). One builder at a time.
 
     Raises LabImpossible (keyring, disk space), LabError (a package could not be had).
     """
+    wanted = image(places, name)
     places.images.mkdir(parents=True, exist_ok=True)
     with _one_builder(places) as lock:
         clear_partial(places)
-        tools = Tools(cgroups.create_unlimited(places.cgroup(SERVICES)), lock, progress)
-        bare, db = image(places, "bare").layers[0], image(places, "db").layers[0]
-        if bare.is_dir() and db.is_dir():
+        if is_built(wanted):
             return
-        _check_machine(places)
+        tools = Tools(cgroups.create_unlimited(places.cgroup(SERVICES)), lock, progress)
+        _check_machine(places, wanted.suite)
+        *above, bare = wanted.layers
         if not bare.is_dir():
-            progress(f"building the image of a bare Debian {SUITE} host (once, about 30 s)")
+            progress(f"building the image of a bare Debian {wanted.suite} host (once, about 30 s)")
             with _whole(bare) as part:
-                _build_bare(part, mirror, tools)
-        progress("adding PostgreSQL to the image of the database host (once, about 30 s)")
-        with _whole(db) as part:
-            _build_db(part, bare, mirror, tools)
+                _build_bare(part, wanted.suite, mirror, tools)
+        for db in above:
+            if not db.is_dir():
+                progress("adding PostgreSQL to the image of the database host (once, about 30 s)")
+                with _whole(db) as part:
+                    _build_db(part, bare, wanted.suite, mirror, tools)
 
 
 def clear_partial(places: Places) -> list[Path]:
@@ -198,17 +220,17 @@ def prune(places: Places) -> list[Path]:
     if others or not places.images.is_dir():
         return []
     with _one_builder(places):
-        current = {layer for name in ("bare", "db") for layer in image(places, name).layers}
+        current = {layer for found in images(places).values() for layer in found.layers}
         old = [path for path in places.images.glob("[a-z]*-*") if path not in current]
         for path in old:
             shutil.rmtree(path)
     return old
 
 
-def _check_machine(places: Places) -> None:
-    if not KEYRING.is_file() or not list(KEYRINGS.glob(f"debian-archive-{SUITE}-*")):
+def _check_machine(places: Places, suite: str = SUITE) -> None:
+    if not KEYRING.is_file() or not list(KEYRINGS.glob(f"debian-archive-{suite}-*")):
         raise LabImpossible(
-            f"this machine's Debian keys do not include {SUITE}'s",
+            f"this machine's Debian keys do not include {suite}'s",
             KEYRING,
             hint="apt-get install debian-archive-keyring (bookworm-updates has the newer one)",
         )
@@ -227,12 +249,12 @@ def _check_machine(places: Places) -> None:
         )
 
 
-def _build_bare(part: Path, mirror: str, tools: Tools) -> None:
+def _build_bare(part: Path, suite: str, mirror: str, tools: Tools) -> None:
     tree = part / "tree"
-    source = f"deb [signed-by={KEYRING}] {mirror}/debian {SUITE} main"
+    source = f"deb [signed-by={KEYRING}] {mirror}/debian {suite} main"
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--aptopt=Acquire::Languages none"]
     argv += [f"--dpkgopt={option}" for option in _DPKG]
-    argv += [f"--include={','.join(BARE_PACKAGES)}", SUITE, str(tree), source]
+    argv += [f"--include={','.join(BARE_PACKAGES)}", suite, str(tree), source]
     env = {**os.environ, "TMPDIR": str(part), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     tools.follow(argv, env)
     run(["systemctl", "--root", tree, "enable", "systemd-networkd"])
@@ -254,7 +276,7 @@ def _make_anonymous(tree: Path) -> None:
     default.write_text("LANG=C.UTF-8\n")
 
 
-def _build_db(part: Path, bare: Path, mirror: str, tools: Tools) -> None:
+def _build_db(part: Path, bare: Path, suite: str, mirror: str, tools: Tools) -> None:
     tree, work, root = part / "tree", part / "work", part / "root"
     for path in (tree, work, root):
         path.mkdir()
@@ -262,18 +284,18 @@ def _build_db(part: Path, bare: Path, mirror: str, tools: Tools) -> None:
     options = f"lowerdir={bare},upperdir={tree},workdir={work}"
     run(["mount", "-t", "overlay", "-o", options, "overlay", root])
     try:
-        _install(root, mirror, tools)
+        _install(root, suite, mirror, tools)
     finally:
         run(["umount", "--recursive", root])
 
 
-def _install(root: Path, mirror: str, tools: Tools) -> None:
+def _install(root: Path, suite: str, mirror: str, tools: Tools) -> None:
     for kind in ("proc", "dev"):
         run(["mount", "--rbind", "--make-rslave", f"/{kind}", root / kind])
     sources = root / "etc/apt/sources.list"
     no_services = root / "usr/sbin/policy-rc.d"
     no_cluster = root / "etc/postgresql-common/createcluster.d/image.conf"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror}/debian {SUITE} main\n")
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror}/debian {suite} main\n")
     no_services.write_text("#!/bin/sh\nexit 101\n")
     no_services.chmod(0o755)
     no_cluster.parent.mkdir(parents=True, exist_ok=True)
@@ -282,7 +304,7 @@ def _install(root: Path, mirror: str, tools: Tools) -> None:
     env = {"PATH": os.environ["PATH"], "DEBIAN_FRONTEND": "noninteractive", "LANG": "C.UTF-8"}
     apt = ["chroot", str(root), "apt-get", "-q", "-o", "Acquire::Languages=none"]
     tools.follow([*apt, "update"], env)
-    tools.follow([*apt, "install", "-y", "--no-install-recommends", *DB_PACKAGES], env)
+    tools.follow([*apt, "install", "-y", "--no-install-recommends", *db_packages(suite)], env)
     run([*apt, "clean"])
     for path in (sources, no_services, no_cluster):
         path.unlink()

@@ -110,7 +110,8 @@ def test_an_instance_is_a_host_of_the_bundle_s_size(lab: Lightsail, daemon: Daem
     created = dict(daemon.asked)["create"]
     assert created["memory_bytes"] == 2 * 1024**3
     assert created["disk_bytes"] == 60 * 1024**3
-    assert (created["image"], created["user"], created["user_data"]) == ("bare", "admin", "echo")
+    seen = (created["image"], created["user"], created["user_data"])
+    assert seen == ("bare-bookworm", "admin", "echo")
     assert created["authorized_keys"] == [KEY]
     assert created["tags"] == {"chronos:run": "r1"}
     instance = _call(lab, "GetInstance", instanceName="drill")["instance"]

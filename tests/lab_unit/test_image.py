@@ -25,6 +25,19 @@ def test_db_lies_above_bare(lab: Places) -> None:
         image.image(lab, "sid")
 
 
+def test_the_older_debian_has_images_of_its_own_and_they_are_kept(lab: Places) -> None:
+    old, new = image.image(lab, "db-bookworm"), image.image(lab, "db")
+    assert (old.suite, new.suite) == ("bookworm", "trixie")
+    assert old.layers[1:] == image.image(lab, "bare-bookworm").layers
+    assert not set(old.layers) & set(new.layers)
+    assert "postgresql-15" in image.db_packages("bookworm")
+    assert not image.is_built(old)
+    for layer in old.layers:
+        layer.mkdir(parents=True)
+    assert image.is_built(old)
+    assert image.prune(lab) == []
+
+
 def test_an_image_appears_whole_or_not_at_all(lab: Places) -> None:
     final = lab.images / "bare-1"
 

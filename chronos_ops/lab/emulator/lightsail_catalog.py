@@ -48,11 +48,10 @@ BUNDLES = {
     )
 }
 
-# Every blueprint boots the lab's own Debian: the release inside is a fact to be asked, as ever.
 BLUEPRINTS = {
     b.id: b
     for b in (
-        Blueprint("debian_12", "Debian", "12", "admin"),
+        Blueprint("debian_12", "Debian", "12", "admin", "bare-bookworm"),
         Blueprint("debian_13", "Debian", "13", "admin"),
     )
 }

@@ -225,6 +225,7 @@ def _booter(
     def boot() -> None:
         host = lab.hosts.ask(
             "create",
+            timeout_seconds=900,  # another suite's image is built first
             name=name,
             image=blueprint.image,
             snapshot=snapshot,
