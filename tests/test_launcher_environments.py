@@ -175,7 +175,7 @@ def test_a_checkout_that_was_moved_goes_on(checkout: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "notebook"])
 def test_the_judges_are_made_for_the_runbook_that_asks_them(checkout: Path, command: str) -> None:
-    """nmap is here (CI installs it): else the launcher would name it and install it first."""
+    """nmap has a stand-in: else the launcher would name it and install it first."""
     nmap = checkout / "tools/nmap"
     nmap.parent.mkdir()
     nmap.symlink_to("/bin/true")
