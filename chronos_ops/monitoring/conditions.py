@@ -31,7 +31,7 @@ _BURN_SCRIPT = (
     f"for n in $(seq $(nproc)); do timeout {_RUNS_SECONDS} sh -c 'while :; do :; done' & done; wait"
 )
 _SEGMENTS_SCRIPT = (
-    "for n in 1 2 3 4 5; do psql -XqAt -p {port} -d postgres -c "
+    "for n in $(seq {count}); do psql -XqAt -p {port} -d postgres -c "
     "\"SELECT pg_logical_emit_message(false, 'chronos', 'alarm test'); SELECT pg_switch_wal();\" "
     "> /dev/null; done"
 )
@@ -67,9 +67,11 @@ def _archiving(settings: Settings) -> Condition:
     )
     policy = {"UserName": user, "PolicyName": _DENY}
     port = settings.postgres.port
+    # The archiver, which gave up for a minute, is called by a new segment.
+    wake = ("sh", "-c", _SEGMENTS_SCRIPT.format(port=port, count=1))
 
     def close_segments(context: Context) -> None:
-        script = _SEGMENTS_SCRIPT.format(port=port)
+        script = _SEGMENTS_SCRIPT.format(port=port, count=5)
         context.ssh.run(["sh", "-c", script], user="postgres")
 
     return Condition(
@@ -82,7 +84,10 @@ def _archiving(settings: Settings) -> Condition:
                 arguments={**policy, "PolicyDocument": deny},
             ),
         ),
-        undo=(CallAws(service="iam", operation="delete_user_policy", arguments=policy),),
+        undo=(
+            CallAws(service="iam", operation="delete_user_policy", arguments=policy),
+            RunCommand(argv=wake, user="postgres"),
+        ),
         keep_up=close_segments,
     )
 

@@ -78,7 +78,7 @@ class AlarmTest:
                 self._by_nonce(metric, states)
             self._until(self._all_alarmed, "ALARM")
         for trial in self.trials:
-            if trial.nonce:
+            if trial.nonce and not trial.back:
                 self._set_state(trial, "OK", "back")
         self._until(self._all_back, "OK again")
         if "heartbeat" in names:
@@ -158,8 +158,7 @@ class AlarmTest:
         deadline = time.monotonic() + (longest + _SPARE_PERIODS) * period + _SPARE_SECONDS
         with self.context.journal.interval("wait", f"alarms: {what}"):
             while not done() and time.monotonic() < deadline:
-                left = sum(len(t.alarmed) < len(self.channels) for t in self.trials)
-                self.context.say(f"waiting for {what}: {left} of {len(self.trials)} to go …")
+                self.context.say(f"waiting for {what} …")
                 self.listener.listen()
                 for trial in self.trials:
                     self._match(trial)
@@ -171,9 +170,8 @@ class AlarmTest:
             if found and channel not in trial.alarmed:
                 trial.alarmed[channel] = found
             if channel in trial.alarmed:
-                nonce = f"{trial.nonce} (back)" if trial.nonce else ""
-                after = trial.alarmed[channel].read_at
-                again = self._newest(trial, "OK", channel, nonce, after)
+                # CloudWatch itself looks again and finds the metric well: that is a way back too.
+                again = self._newest(trial, "OK", channel, "", trial.alarmed[channel].read_at)
                 if again and channel not in trial.back:
                     trial.back[channel] = again
 
