@@ -20,5 +20,9 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         items = [_plain(item) for item in value]
-        return items[0] if len(items) == 1 else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+        return (
+            items[0]
+            if len(items) == 1
+            else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+        )
     return value
