@@ -26,6 +26,9 @@ def burst_capacity(context: Context) -> Outcome:
     )
 
 
+burst_capacity.probe = True  # type: ignore[attr-defined] # reads only
+
+
 def judged(found: list[Datapoint] | None, least: float) -> Finding:
     """By the newest value; none at all is not known, and no such metric is no object."""
     expected = f"at least {least:g} %"
