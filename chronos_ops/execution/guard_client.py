@@ -15,6 +15,7 @@ from chronos_ops.execution.new_connection import answers, answers_twice, explain
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.plan import Change
 
+_EFFECT_SECONDS = 4.0  # until a list that was put is in force: a connection before says nothing
 _AGAIN_SECONDS = 60.0  # after the undo, until a new connection must work
 
 
@@ -45,7 +46,8 @@ class ClientGuard:
         """A second, new connection with sudo. Raises TransportError, CommandFailed."""
         seconds = self.context.settings.hardening.guard_seconds
         with closing(Ssh(self.ssh.address, self.ssh.journal)) as second:
-            answers_twice(self.context, second, time.monotonic() + seconds / 2)
+            deadline = time.monotonic() + seconds / 2
+            answers_twice(self.context, second, deadline, _EFFECT_SECONDS)
         self.armed = False
         self.context.journal.removed(self._resource)
 

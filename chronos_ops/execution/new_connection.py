@@ -8,7 +8,7 @@ from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import ChronosError, CommandFailed, TransportError
 from chronos_ops.model.plan import Change
 
-_SETTLED_SECONDS = 1.0  # a server that reloads may be the former one for a moment
+SETTLED_SECONDS = 1.0  # a server that reloads may be the former one for a moment
 _WORD_SECONDS = 20.0
 
 
@@ -34,12 +34,14 @@ def answers(context: Context, ssh: Ssh, deadline: float) -> None:
             pause = min(pause * 2, 3.0)
 
 
-def answers_twice(context: Context, ssh: Ssh, deadline: float) -> None:
-    """As `answers`, and once more a moment later; `ssh` is open afterwards."""
+def answers_twice(
+    context: Context, ssh: Ssh, deadline: float, settled_seconds: float = SETTLED_SECONDS
+) -> None:
+    """As `answers`, and once more when the change has settled; `ssh` is open afterwards."""
     context.say("trying a second, new connection …")
     with closing(ssh):
         answers(context, ssh, deadline)
-    time.sleep(_SETTLED_SECONDS)
+    time.sleep(settled_seconds)
     answers(context, ssh, max(deadline, time.monotonic() + 1))
 
 

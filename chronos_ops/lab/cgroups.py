@@ -57,9 +57,10 @@ def members(name: str, root: Path = ROOT) -> set[int]:
     """Processes anywhere below the host's cgroups."""
     found: set[int] = set()
     for hierarchy in hierarchies(root):
-        for path in (hierarchy / name).rglob("cgroup.procs"):
+        for folder, _, _ in os.walk(hierarchy / name):  # some vanish meanwhile: no error
             with contextlib.suppress(OSError):
-                found |= {int(line) for line in path.read_text().split()}
+                text = Path(folder, "cgroup.procs").read_text()
+                found |= {int(line) for line in text.split()}
     return found - {0}
 
 
@@ -82,8 +83,7 @@ def remove(name: str, root: Path = ROOT) -> None:
     """Remove the host's empty cgroups, innermost first."""
     for hierarchy in hierarchies(root):
         top = hierarchy / name
-        inner = sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True)
-        for path in [*inner, top]:
+        for path in sorted((Path(folder) for folder, _, _ in os.walk(top)), reverse=True):
             _rmdir(path)
 
 

@@ -21,6 +21,7 @@ from chronos_ops.connectors import ssh as ssh_connector
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.evidence.journal import FileJournal
+from chronos_ops.execution import guard_client
 from chronos_ops.execution.apply import apply
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
@@ -29,7 +30,7 @@ from chronos_ops.execution.rollback import pending_resources, rollback
 from chronos_ops.hardening.firewalls import firewalls
 from chronos_ops.lab import control
 from chronos_ops.lab.control import LabStatus
-from chronos_ops.model.errors import ChronosError, Refused
+from chronos_ops.model.errors import ChronosError, Refused, TransportError
 from chronos_ops.model.hardening import Firewall
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
@@ -53,6 +54,7 @@ def guarded(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A context of a host of its own; the guard waits 10 s, a connection 1.5 s."""
     patch = pytest.MonkeyPatch()
     patch.setattr(ssh_connector, "CONNECT_SECONDS", 1.5)
+    patch.setattr(guard_client, "_EFFECT_SECONDS", 0.2)  # the lab's is in force at once
     host = control.request(
         lab.name, "create", name=HOST, memory_bytes=512 * 1024**2, disk_bytes=8 * 1024**3
     )
@@ -289,6 +291,27 @@ def _connects(context: Context) -> bool:
         return a_new_connection_works(context)
     except ChronosError:
         return False
+
+
+def test_a_confirmation_whose_answer_was_lost_stands(
+    guarded: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told so: never that it was taken back."""
+    send = Guard._do
+
+    def lose(self: Guard, ssh: Ssh, script: str, seconds: float = 60) -> None:
+        send(self, ssh, script, seconds)
+        if 'confirmed"; sync' in script:
+            raise TransportError("lost its connection")
+
+    monkeypatch.setattr(Guard, "_do", lose)
+    (change,) = bad_users().changes
+    harmless = WriteFile(path=_DROP_IN, content="MaxAuthTries 5\n")
+    change = change.model_copy(update={"deeds": (harmless, _RELOAD)})
+    with pytest.raises(TransportError, match="was confirmed before that, and stands"):
+        apply(Plan(name="fault", changes=(change,)), guarded)
+    assert "MaxAuthTries 5" in sh(guarded, f"cat {_DROP_IN}; rm {_DROP_IN}; systemctl reload ssh")
+    assert nothing_is_left(guarded)
 
 
 # -- both firewalls
