@@ -26,6 +26,7 @@ _SHORT = {
     "pgbackrest_backup_restore": "backup",
     "disaster_recovery": "drill",
     "security_hardening": "hardening",
+    "cloudwatch_monitoring": "monitoring",
 }
 
 

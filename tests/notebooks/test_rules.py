@@ -26,7 +26,7 @@ SECTIONS = [
 TAGS = {"parameters", "setup", "step", "chart", "always", "verdict"}
 FORBIDDEN_TAGS = {"raises-exception", "skip-execution"}
 IMPORTS = re.compile(
-    r"chronos_ops\.(runbook\.Runbook|evidence\.report|plans\.\w+|facts\.\w+)(\.\w+)*"
+    r"chronos_ops\.(runbook\.Runbook|evidence\.report\w*|plans\.\w+|facts\.\w+)(\.\w+)*"
 )
 NODES: dict[type[ast.AST], str] = {
     ast.FunctionDef: "def",

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from chronos_ops.model.errors import UsageError
+from chronos_ops.model.parameters.cloudwatch_monitoring import CloudwatchMonitoring
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
 from chronos_ops.model.parameters.pgbackrest_backup_restore import PgbackrestBackupRestore
@@ -14,6 +15,7 @@ from chronos_ops.model.settings import explain
 MODELS: dict[str, type[RunbookParameters]] = {
     "pgbackrest_backup_restore": PgbackrestBackupRestore,
     "security_hardening": SecurityHardening,
+    "cloudwatch_monitoring": CloudwatchMonitoring,
     "disaster_recovery": DisasterRecovery,
 }
 
