@@ -6,6 +6,7 @@ from typing import Any
 from chronos_ops.facts import (
     access_rights,
     addresses,
+    apt_policy,
     audit_host,
     backups,
     certbot,
@@ -15,6 +16,7 @@ from chronos_ops.facts import (
     fail2ban,
     iam,
     lightsail_ports,
+    needrestart,
     packages,
     pgbackrest,
     postgres,
@@ -27,6 +29,7 @@ from chronos_ops.facts import (
     system,
     systemd,
     ufw,
+    updates,
     verification,
     wal_archive,
 )
@@ -95,6 +98,11 @@ FACTS: dict[str, Callable[[Settings], Fact[Any]]] = {
     "certificate_failure": lambda _: certbot.hand_over_failure("/var/lib/chronos-certificate"),
     "certificate_file": lambda _: certificates.certificate_file(
         "/etc/ssl/chronos/postgres/server.crt", "/etc/ssl/chronos/postgres/server.key"
+    ),
+    "apt_config": lambda _: apt_policy.APT_CONFIG,
+    "needrestart": lambda _: needrestart.needrestart("'postgresql*'", "'chronos-backup-*'"),
+    "updates": lambda s: updates.updates(
+        s.hardening.updates.held, "/etc/apt/apt.conf.d/zz-chronos-updates.conf"
     ),
     "ufw": lambda _: ufw.UFW,
     "docker_ports": lambda _: docker_ports.DOCKER_PORTS,

@@ -18,6 +18,7 @@ from chronos_ops.hardening.outside_database import outside_database
 from chronos_ops.hardening.renewal import renewal
 from chronos_ops.hardening.served import served_certificate
 from chronos_ops.hardening.still_working import still_working
+from chronos_ops.hardening.updates import updates
 
 __all__ = [
     "access_document",
@@ -36,4 +37,5 @@ __all__ = [
     "renewal",
     "served_certificate",
     "still_working",
+    "updates",
 ]

@@ -94,6 +94,7 @@ class Updates(_Strict):
 
     held: tuple[str, ...] = ("postgresql*", "libpq5", "pgbackrest")
     max_pending_days: int = Field(7, ge=0)  # a held security update older than this is a finding
+    reboot_at: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d$")  # HH:MM; None: never
 
 
 class AcceptedException(_Strict):

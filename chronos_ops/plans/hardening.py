@@ -11,6 +11,7 @@ from chronos_ops.plans.postgres_hba import POSTGRES_HBA
 from chronos_ops.plans.postgres_tls import POSTGRES_TLS
 from chronos_ops.plans.ssh import SSH
 from chronos_ops.plans.ufw import HOST_FIREWALL
+from chronos_ops.plans.updates import UPDATES
 
 # Packages come first: no later stage may find a tool missing. The certificate comes after the
 # firewall: what opens port 80 for a challenge must be tried behind it.
@@ -24,6 +25,7 @@ STAGES = (
     HOST_FIREWALL,
     LIGHTSAIL_FIREWALL,
     BANS,
+    UPDATES,
     CERTIFICATE,
     DATABASE_ACCESS,  # the operators' role: the proofs from outside come as it
     POSTGRES_TLS,
@@ -45,4 +47,5 @@ __all__ = [
     "POSTGRES_TLS",
     "SSH",
     "STAGES",
+    "UPDATES",
 ]

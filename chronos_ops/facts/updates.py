@@ -1,0 +1,187 @@
+"""Updates that come by themselves: when they last came, from where, and what waits (H6)."""
+
+import datetime
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chronos_ops.facts.reading import json_value
+from chronos_ops.model.errors import UnreadableAnswer
+from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
+
+FIRST_SEEN = "/var/lib/chronos-updates/held.json"  # {package: {version: seconds since 1970}}
+
+# A newer version of a held package counts if a security archive has it; or PostgreSQL's own
+# archive, which does not tell security releases from others: each minor release may be one.
+LOOK = r"""
+import fnmatch, glob, json, os, re, sys, time
+
+
+def source(place):
+    return {"origin": place.origin, "label": place.label, "suite": place.archive,
+            "codename": place.codename, "component": place.component}
+
+
+def is_security(place):
+    return (place.label == "Debian-Security" or place.origin == "apt.postgresql.org"
+            or any(name.endswith("-security") for name in (place.archive, place.codename)))
+
+
+def first_seen(path):
+    try:
+        with open(path) as file:
+            told = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def when(path):
+    return int(os.stat(path).st_mtime) if os.path.exists(path) else None
+
+
+def releases():
+    for path in sorted(glob.glob("/var/lib/apt/lists/*Release")):
+        with open(path, errors="replace") as file:
+            head = dict(re.findall(r"^(Codename|Valid-Until): (.*)$", file.read(8192), re.M))
+        yield {"file": os.path.basename(path), **head}
+
+
+def look(patterns, seen):
+    import apt_pkg
+    apt_pkg.init()
+    cache = apt_pkg.Cache(None)
+    found = {"sources": [], "held": [], "holds": [], "pending": {}}
+    for place in cache.file_list:
+        if not place.not_source and source(place) not in found["sources"]:
+            found["sources"].append(source(place))
+    for package in cache.packages:
+        now = package.current_ver
+        if now is None:
+            continue
+        if package.selected_state == apt_pkg.SELSTATE_HOLD:
+            found["holds"].append(package.name)
+        if not any(fnmatch.fnmatchcase(package.name, pattern) for pattern in patterns):
+            continue
+        found["held"].append(package.name)
+        newer = [version.ver_str for version in package.version_list
+                 if apt_pkg.version_compare(version.ver_str, now.ver_str) > 0
+                 and any(is_security(place) for place, _ in version.file_list)]
+        # a version that an archive replaced meanwhile has been waiting too
+        former = {version: since for version, since in seen.get(package.name, {}).items()
+                  if apt_pkg.version_compare(version, now.ver_str) > 0}
+        if newer:
+            found["pending"][package.name] = {"installed": now.ver_str, "waiting": sorted(newer),
+                                              "seen": former}
+    return found
+"""
+
+_REPORT = r"""
+found = {"installed": os.path.exists("/usr/bin/unattended-upgrade"), "now": int(time.time())}
+if found["installed"]:
+    found |= look(sys.argv[3:], first_seen(sys.argv[2]))
+found["releases"] = list(releases())
+found["configured"] = when(sys.argv[1])
+found["stamps"] = {os.path.basename(path): when(path)
+                   for path in sorted(glob.glob("/var/lib/apt/periodic/*"))}
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A package source of which lists are here, as its Release file names itself."""
+
+    origin: str
+    label: str
+    suite: str  # stable-security, noble-security
+    codename: str  # trixie-security, noble
+    component: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A newer version of a held package. `since`: when this host first saw that it waits."""
+
+    package: str
+    installed: str
+    waiting: tuple[str, ...]
+    since: datetime.datetime
+    remembered: bool  # False: seen now for the first time
+
+
+@dataclass(frozen=True)
+class Updates:
+    """unattended-upgrades on this host. Moments are UTC; None: never."""
+
+    installed: bool
+    now: datetime.datetime
+    configured: datetime.datetime | None  # since when our configuration is there
+    lists_fetched: datetime.datetime | None  # last success of apt-daily.service
+    upgraded: datetime.datetime | None  # last success of apt-daily-upgrade.service
+    sources: tuple[Source, ...] = ()
+    expired: tuple[str, ...] = ()  # lists whose Valid-Until has passed: they are not renewed
+    held: tuple[str, ...] = ()  # installed packages that the patterns name
+    holds: tuple[str, ...] = ()  # installed packages that `apt-mark hold` was told to keep
+    pending: tuple[Pending, ...] = ()
+
+
+def _moment(seconds: int | None) -> datetime.datetime | None:
+    return None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+
+
+def _read(answer: ShellAnswer) -> Updates:
+    told = json_value(answer, "what unattended-upgrades does")
+    now = _moment(told["now"])
+    if now is None:
+        raise UnreadableAnswer("the host does not know what time it is", answer.stdout[:120])
+    stamps = told["stamps"]
+    return Updates(
+        installed=told["installed"],
+        now=now,
+        configured=_moment(told["configured"]),
+        lists_fetched=_moment(stamps.get("update-stamp")),
+        upgraded=_moment(stamps.get("upgrade-stamp")),
+        sources=tuple(Source(**source) for source in told.get("sources", ())),
+        expired=tuple(r["file"] for r in told["releases"] if _is_over(r, now)),
+        held=tuple(sorted(told.get("held", ()))),
+        holds=tuple(sorted(told.get("holds", ()))),
+        pending=tuple(_pending(told, now)),
+    )
+
+
+def _is_over(release: Mapping[str, str], now: datetime.datetime) -> bool:
+    text = release.get("Valid-Until")
+    if not text:  # Ubuntu's have none
+        return False
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        raise UnreadableAnswer("not a moment of a Release file", text) from None
+    return until < now
+
+
+def _pending(told: Mapping[str, Any], now: datetime.datetime) -> list[Pending]:
+    found = []
+    for package, versions in sorted(told.get("pending", {}).items()):
+        first = _moment(min(versions["seen"].values(), default=None))
+        found.append(
+            Pending(
+                package,
+                versions["installed"],
+                tuple(versions["waiting"]),
+                first or now,
+                first is not None,
+            )
+        )
+    return found
+
+
+def updates(patterns: tuple[str, ...], configuration: str) -> Fact[Updates]:
+    """What unattended-upgrades did, may do, and leaves alone: packages as `patterns` name them.
+
+    `configuration` is the file since when it is configured.
+    """
+    argv = ("python3", "-c", LOOK + _REPORT, configuration, FIRST_SEEN, *patterns)
+    return Fact("updates", ShellQuestion(argv, sudo=True), _read)
