@@ -18,6 +18,7 @@ from chronos_ops.evidence.manifest import differences
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
+from chronos_ops.facts.lightsail_ports import open_ports
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import UnfitTarget
 from chronos_ops.model.finding import Status
@@ -62,14 +63,18 @@ def traces(context: Context, shell: Shell) -> dict[str, Any]:
         "sudo find /etc /usr/local /var/lib/chronos-backup /var/lib/postgresql/*/main/PG_VERSION "
         "/var/lib/postgresql/*/main/postmaster.pid -type f -exec sha256sum {} + 2>/dev/null | sort"
     )
+    archive = context.settings.archive  # a dry run too is kept as evidence
+    evidence = archive.bucket if archive else None
+    buckets = [b["Name"] for b in context.aws.call("s3", "list_buckets")["Buckets"]]
     policy = context.aws.call("iam", "list_users")["Users"]
     parameters = context.aws.call("ssm", "describe_parameters")["Parameters"]
     return {
         "files": shell("db", look, check=False).stdout,
         "roles": shell("db", "sudo -u postgres psql -Atc 'table pg_roles'").stdout,
-        "buckets": [b["Name"] for b in context.aws.call("s3", "list_buckets")["Buckets"]],
+        "buckets": [name for name in buckets if name != evidence],
         "users": sorted(user["UserName"] for user in policy),
         "secrets": sorted(parameter["Name"] for parameter in parameters),
+        "ports": context.ask(open_ports(context.settings.host.instance)),
     }
 
 
