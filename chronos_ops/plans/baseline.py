@@ -17,7 +17,7 @@ from chronos_ops.plans import baseline_accounts, baseline_files, baseline_kernel
 
 NAME = "baseline"
 _FILES = (*baseline_kernel.FILES, *baseline_accounts.FILES, *baseline_files.FILES)
-_READ = ("sysctl", "container_engine", "modes", "mounts", "groups")
+_READ = ("sysctl", "container_engine", "modes", "homes", "mounts", "groups")
 # Who has a crontab; the folder is there where cron is.
 _CRONTABS = Reading(
     "crontabs",
@@ -53,7 +53,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
         *baseline_accounts.plan_accounts(states),
         *baseline_files.plan_files(
             states,
-            seen["modes"],
+            seen["modes"] | seen["homes"],
             seen["mounts"],
             seen["groups"],
             seen["crontabs"],

@@ -87,8 +87,8 @@ def _modes(modes: Mapping[str, FileMode]) -> Change | None:
 
     return Change(
         id="baseline.modes",
-        title="take bits from files that are root's alone",
-        why="jobs, keys and rules are not everybody's to read (CIS 2.4.1, 5.1.1, 1.4.2)",
+        title="take bits from files that are root's alone, and from homes",
+        why="jobs, keys and rules are not everybody's to read (CIS 2.4.1, 5.1.1, 1.4.2, 7.2.9)",
         deeds=tuple(chmod(m, m.mode & (_most(m.path) or 0)) for m in wide),
         undo=tuple(chmod(m, m.mode) for m in wide),
         before="".join(f"{m.mode:04o} {m.path}\n" for m in wide),
@@ -99,6 +99,8 @@ def _modes(modes: Mapping[str, FileMode]) -> Change | None:
 def _most(path: str) -> int | None:
     if path.startswith("/etc/ssh/sshd_config.d/"):
         return 0o600
+    if re.fullmatch(r"/home/[^/]+", path):  # Debian 12 makes them 0755
+        return 0o750
     return _MODES.get(path)
 
 

@@ -1,6 +1,6 @@
 """The baseline: texts that it edits, an exact undo, and what it leaves alone."""
 
-from chronos_ops.facts.audit_system import Sysctl
+from chronos_ops.facts.audit_system import FileMode, Sysctl
 from chronos_ops.facts.files import FileState
 from chronos_ops.facts.postgres import Cluster, Setting
 from chronos_ops.model.plan import RemoveFile, RunCommand, WriteFile
@@ -74,6 +74,17 @@ def test_what_could_close_sudo_or_logins_is_guarded_and_its_undo_needs_no_secret
     sudo = next(change for change in guarded if change.id == "baseline.sudo")
     looked = [d.argv[0] for d in sudo.deeds if isinstance(d, RunCommand)]
     assert looked == ["visudo", "mv"]  # never in place before visudo has read it
+
+
+def test_homes_of_debian_12_lose_what_others_could_read_and_stricter_ones_stay() -> None:
+    modes = {
+        path: FileMode(path, mode, "admin", "admin")
+        for path, mode in (("/home/admin", 0o755), ("/home/x", 0o700), ("/home/admin/.ssh", 0o755))
+    }
+    change = baseline_files._modes(modes)
+    assert change is not None
+    assert change.deeds == (RunCommand(argv=("chmod", "0750", "/home/admin")),)
+    assert change.undo == (RunCommand(argv=("chmod", "0755", "/home/admin")),)
 
 
 def test_fstab_gets_shared_memorys_options_once() -> None:
