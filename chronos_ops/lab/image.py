@@ -24,7 +24,7 @@ Progress = Callable[[str], None]
 
 SUITE = "trixie"
 POSTGRES = {"trixie": 17, "bookworm": 15}  # each suite's own PostgreSQL
-FORMAT = 1  # a change of what is done to an image beside its packages makes this one more
+FORMAT = 2  # a change of what is done to an image beside its packages makes this one more
 KEYRINGS = Path("/usr/share/keyrings")
 KEYRING = KEYRINGS / "debian-archive-keyring.gpg"
 NEEDED_BYTES = 3 * 1024**3
@@ -249,12 +249,17 @@ def _check_machine(places: Places, suite: str = SUITE) -> None:
         )
 
 
+def _sources(suite: str, mirror: str) -> list[str]:
+    """The release, and its security updates as of the day on which the image is made."""
+    signed = f"deb [signed-by={KEYRING}] {mirror}"
+    return [f"{signed}/debian {suite} main", f"{signed}/debian-security {suite}-security main"]
+
+
 def _build_bare(part: Path, suite: str, mirror: str, tools: Tools) -> None:
     tree = part / "tree"
-    source = f"deb [signed-by={KEYRING}] {mirror}/debian {suite} main"
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--aptopt=Acquire::Languages none"]
     argv += [f"--dpkgopt={option}" for option in _DPKG]
-    argv += [f"--include={','.join(BARE_PACKAGES)}", suite, str(tree), source]
+    argv += [f"--include={','.join(BARE_PACKAGES)}", suite, str(tree), *_sources(suite, mirror)]
     env = {**os.environ, "TMPDIR": str(part), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     tools.follow(argv, env)
     run(["systemctl", "--root", tree, "enable", "systemd-networkd"])
@@ -295,7 +300,7 @@ def _install(root: Path, suite: str, mirror: str, tools: Tools) -> None:
     sources = root / "etc/apt/sources.list"
     no_services = root / "usr/sbin/policy-rc.d"
     no_cluster = root / "etc/postgresql-common/createcluster.d/image.conf"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror}/debian {suite} main\n")
+    sources.write_text("\n".join(_sources(suite, mirror)) + "\n")
     no_services.write_text("#!/bin/sh\nexit 101\n")
     no_services.chmod(0o755)
     no_cluster.parent.mkdir(parents=True, exist_ok=True)
