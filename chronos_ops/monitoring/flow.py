@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from chronos_ops.execution.context import Context
-from chronos_ops.model.alarm import Sample
+from chronos_ops.model.alarm import Sample, Statistic
 from chronos_ops.model.finding import judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.plans.alarms import dimensions, metrics
@@ -47,9 +47,13 @@ def metrics_flow(context: Context) -> Outcome:
 
 
 def samples(
-    context: Context, metric: str, since: datetime, until: datetime | None = None
+    context: Context,
+    metric: str,
+    since: datetime,
+    until: datetime | None = None,
+    statistic: Statistic = "Average",
 ) -> list[Sample]:
-    """A metric's values, one a period (average), the oldest first; GetMetricData."""
+    """A metric's values, one a period, the oldest first; GetMetricData."""
     settings = context.settings
     mine = dimensions(settings)
     query = {
@@ -61,7 +65,7 @@ def samples(
                 "Dimensions": [{"Name": n, "Value": v} for n, v in mine.items()],
             },
             "Period": settings.monitoring.period_seconds,
-            "Stat": "Average",
+            "Stat": statistic,
         },
     }
     answer = context.aws.call(
