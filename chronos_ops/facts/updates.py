@@ -52,7 +52,7 @@ def look(patterns, seen):
     import apt_pkg
     apt_pkg.init()
     cache = apt_pkg.Cache(None)
-    found = {"sources": [], "held": [], "holds": [], "pending": {}}
+    found = {"sources": [], "held": [], "holds": [], "pending": {}, "open": []}
     for place in cache.file_list:
         if not place.not_source and source(place) not in found["sources"]:
             found["sources"].append(source(place))
@@ -60,20 +60,23 @@ def look(patterns, seen):
         now = package.current_ver
         if now is None:
             continue
-        if package.selected_state == apt_pkg.SELSTATE_HOLD:
-            found["holds"].append(package.name)
-        if not any(fnmatch.fnmatchcase(package.name, pattern) for pattern in patterns):
-            continue
-        found["held"].append(package.name)
         newer = [version.ver_str for version in package.version_list
                  if apt_pkg.version_compare(version.ver_str, now.ver_str) > 0
                  and any(is_security(place) for place, _ in version.file_list)]
+        held = any(fnmatch.fnmatchcase(package.name, pattern) for pattern in patterns)
+        if held:
+            found["held"].append(package.name)
+        if package.selected_state == apt_pkg.SELSTATE_HOLD:
+            found["holds"].append(package.name)
+        elif newer and not held:
+            found["open"].append(package.name)
+        if not (newer and held):
+            continue
         # a version that an archive replaced meanwhile has been waiting too
         former = {version: since for version, since in seen.get(package.name, {}).items()
                   if apt_pkg.version_compare(version, now.ver_str) > 0}
-        if newer:
-            found["pending"][package.name] = {"installed": now.ver_str, "waiting": sorted(newer),
-                                              "seen": former}
+        found["pending"][package.name] = {"installed": now.ver_str, "waiting": sorted(newer),
+                                          "seen": former}
     return found
 """
 
@@ -125,6 +128,7 @@ class Updates:
     held: tuple[str, ...] = ()  # installed packages that the patterns name
     holds: tuple[str, ...] = ()  # installed packages that `apt-mark hold` was told to keep
     pending: tuple[Pending, ...] = ()
+    open: tuple[str, ...] = ()  # with a security update that nothing holds back
 
 
 def _moment(seconds: int | None) -> datetime.datetime | None:
@@ -148,6 +152,7 @@ def _read(answer: ShellAnswer) -> Updates:
         held=tuple(sorted(told.get("held", ()))),
         holds=tuple(sorted(told.get("holds", ()))),
         pending=tuple(_pending(told, now)),
+        open=tuple(sorted(told.get("open", ()))),
     )
 
 

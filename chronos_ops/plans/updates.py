@@ -30,6 +30,14 @@ NEEDRESTART_PATH = "/etc/needrestart/conf.d/zz-chronos.conf"
 NEVER_RESTARTED = ("postgresql", "pgbackrest", "chronos-backup-")
 SCRIPT = "/usr/local/lib/chronos/held-updates"
 UNIT_PATH = "/etc/systemd/system/apt-daily-upgrade.service.d/chronos.conf"
+# By the timer's own unit, for which today's success would be enough; it ends with success also if
+# the upgrade failed, and only its stamp tells.
+_UPGRADE = r"""
+stamp=/var/lib/apt/periodic/upgrade-stamp
+rm -f $stamp
+systemctl start apt-daily-upgrade.service
+[ -e $stamp ] || { tail -n 30 /var/log/unattended-upgrades/unattended-upgrades.log >&2; exit 1; }
+"""
 _RELOAD = RunCommand(argv=("systemctl", "daemon-reload"))
 
 
@@ -59,6 +67,7 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
         _needrestart(values),
         *_memory(settings, values["files"]),
         _timers(values["units"]),
+        _upgrade(found),
     ]
     done = tuple(change for change in changes if change is not None)
     return Plan(
@@ -195,6 +204,19 @@ def _timers(found: dict[str, Unit]) -> Change | None:
         before="\n".join(wrong),
         after="\n".join(f"{name} enabled active" for name in TIMERS),
     )
+
+
+def _upgrade(found: Updates) -> Change | None:
+    """Last of all: what is held and what is never restarted is in force by then."""
+    if not found.open:
+        return None
+    return Change(
+        id="updates.upgrade",
+        title=f"take the {len(found.open)} security updates that are there",
+        why="by unattended-upgrades itself: so it is seen to work; the database is left alone",
+        deeds=(RunCommand(argv=("sh", "-c", _UPGRADE), timeout_seconds=3600),),
+        after=", ".join(found.open) + "\n",
+    )  # no undo: an older version with its holes is no way back
 
 
 def held_by(regexes: tuple[str, ...], package: str) -> bool:
