@@ -83,9 +83,13 @@ def _held(_: Settings, values: Values) -> Verdict:
     )
 
 
-def _no_surprise(_: Settings, values: Values) -> Verdict:
+def _no_surprise(settings: Settings, values: Values) -> Verdict:
     seen = (_apt(values, "Unattended-Upgrade::Automatic-Reboot") or ["false"])[-1]
-    return judged(seen.lower() in ("false", "0", "no"), seen, "no reboot by itself")
+    at = (_apt(values, "Unattended-Upgrade::Automatic-Reboot-Time") or ["now"])[-1]
+    declared = settings.hardening.updates.reboot_at
+    never = seen.lower() in ("false", "0", "no")
+    wanted = f"none but at {declared}" if declared else "no reboot by itself"
+    return judged(never or at == declared, seen if never else f"{seen}, at {at}", wanted)
 
 
 def _signed(_: Settings, values: Values) -> Verdict:
