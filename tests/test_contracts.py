@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ALLOWED = re.compile(
-    r"chronos_ops\.(runbook|facts(\.\w+)*|plans(\.\w+)*|evidence\.report)(\.\w+)?$"
+    r"chronos_ops\.(runbook|facts(\.\w+)*|plans(\.\w+)*|evidence\.report\w*)(\.\w+)?$"
 )
 
 

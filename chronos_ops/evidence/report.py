@@ -1,70 +1,30 @@
-"""Tables and charts, drawn from a result alone. The only importer of pandas and matplotlib.
+"""Tables and charts, drawn from a result alone: those of the drill, backups and hardening.
 
-A chart is an SVG text: the same bytes whenever it is drawn from the same result.json. Titles say
-the finding. Colours are Okabe and Ito's, told apart by the colour-blind; shapes and words say the
-same once more.
+A chart is an SVG text: the same bytes whenever it is drawn from the same result.json.
 """
 
-import io
-from collections.abc import Callable
 from typing import Any, cast
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chronos_ops.evidence.display import duration
+from chronos_ops.evidence.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    RED,
+    dates,
+    drawn,
+    nothing,
+)
 from chronos_ops.model.result import Result
 
-BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
-INK, GREY, PALE = "#24292f", "#6e7781", "#d8dee4"
 _KINDS = {"full": (BLUE, "o", 90), "diff": (ORANGE, "D", 50), "incr": (GREEN, "s", 50)}
-WIDTH = 9.0  # inches: a notebook's column
-_STYLE: Any = {
-    "svg.hashsalt": "chronos-ops",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 12.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 14,
-    "text.color": INK,
-    "xtick.color": GREY,
-    "ytick.color": INK,
-    "path.simplify": False,
-}
-
-
-def _drawn(height: float, draw: Callable[[Axes], None]) -> str:
-    """One chart as SVG, without date or random ids."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        draw(figure.subplots())
-        FigureCanvasSVG(figure)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    return svg[svg.index("<svg") :].rstrip() + "\n"
-
-
-def _nothing(text: str) -> str:
-    """A chart that says that there is nothing to draw, and why: never drawn as zero."""
-
-    def draw(axes: Axes) -> None:
-        axes.set_axis_off()
-        axes.set_title(text)
-
-    return _drawn(0.9, draw)
 
 
 # -- phases
@@ -86,7 +46,7 @@ def phases(result: Result) -> pd.DataFrame:
 def waterfall(result: Result) -> str:
     """Phases of the recovery one below the other, against the objective."""
     if not result.phases:
-        return _nothing("No recovery was measured in this run")
+        return nothing("No recovery was measured in this run")
     frame = phases(result)
     achieved = result.achieved.recovery_time_seconds
     objective = result.objectives.recovery_time_seconds if result.objectives else None
@@ -119,7 +79,7 @@ def waterfall(result: Result) -> str:
         axes.tick_params(axis="y", length=0)
         axes.set_title(_waterfall_title(achieved, objective))
 
-    return _drawn(1.5 + 0.42 * len(frame), draw)
+    return drawn(1.5 + 0.42 * len(frame), draw)
 
 
 def _beside(axes: Axes, row: int, began: float, seconds: float, right: float) -> None:
@@ -149,7 +109,7 @@ def commits(result: Result) -> str:
     """
     rows = result.measures.get("commits")
     if not rows:
-        return _nothing("No outside writer ran in this scenario")
+        return nothing("No outside writer ran in this scenario")
     frame = pd.DataFrame(rows).sort_values("second", ignore_index=True)
     bucket = float(result.measures.get("commits_bucket_seconds", 1.0))
     gap = result.achieved.recovery_point_seconds or 0.0
@@ -196,7 +156,7 @@ def commits(result: Result) -> str:
         figure: Any = axes.figure
         figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=2)
 
-    return _drawn(3.5, draw)
+    return drawn(3.5, draw)
 
 
 def _span(axes: Axes, gap: float, height: float) -> None:
@@ -228,7 +188,7 @@ def restore_points(result: Result) -> str:
     """
     rows = result.measures.get("backup_sets")
     if not rows:
-        return _nothing("No backup set exists")
+        return nothing("No backup set exists")
     frame = pd.DataFrame(rows)
     frame["stopped"] = pd.to_datetime(frame["stopped"], utc=True, format="ISO8601")
     lanes = sorted(frame["repository"].unique())
@@ -244,7 +204,7 @@ def restore_points(result: Result) -> str:
                     part["stopped"], places, s=size, c=colour, marker=shape, label=kind, zorder=3
                 )
         axes.set_xlim(first - room, last + room)
-        axes.xaxis.set_major_formatter(_dates(axes))
+        axes.xaxis.set_major_formatter(dates(axes))
         axes.set_yticks(range(len(lanes)), lanes)
         axes.set_ylim(len(lanes) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
@@ -257,14 +217,7 @@ def restore_points(result: Result) -> str:
         figure: Any = axes.figure
         figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=3)
 
-    return _drawn(1.9 + 0.5 * len(lanes), draw)
-
-
-def _dates(axes: Axes) -> Any:
-    locate, write = cast(Any, AutoDateLocator), cast(Any, ConciseDateFormatter)  # untyped
-    locator = locate(maxticks=7)
-    axes.xaxis.set_major_locator(locator)
-    return write(locator)
+    return drawn(1.9 + 0.5 * len(lanes), draw)
 
 
 # -- controls
@@ -287,7 +240,7 @@ def controls(result: Result) -> str:
     """
     after = result.measures.get("audit_after")
     if not after:
-        return _nothing("No control was judged in this run")
+        return nothing("No control was judged in this run")
     before = result.measures.get("audit_before") or {}
     areas = sorted({*after, *before})
 
@@ -311,7 +264,7 @@ def controls(result: Result) -> str:
         figure: Any = axes.figure
         figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=5)
 
-    return _drawn(1.7 + 0.46 * len(areas), draw)
+    return drawn(1.7 + 0.46 * len(areas), draw)
 
 
 def _stack(axes: Axes, at: float, height: float, counts: Any) -> None:

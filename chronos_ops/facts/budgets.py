@@ -7,6 +7,18 @@ from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import AwsQuestion, Fact
 
 _NONE = ("NotFoundException",)
+_KEPT = (
+    "BudgetName",
+    "BudgetLimit",
+    "PlannedBudgetLimits",
+    "CostFilters",
+    "CostTypes",
+    "TimeUnit",
+    "TimePeriod",
+    "BudgetType",
+    "FilterExpression",
+    "Metrics",
+)
 
 
 @dataclass(frozen=True)
@@ -64,14 +76,12 @@ def _read(answer: Any) -> Budget | None:
         limit = found.get("BudgetLimit", {})
         dollars = limit.get("Unit") == "USD"
         spent = found.get("CalculatedSpend", {}).get("ActualSpend", {}).get("Amount")
-        kept = ("BudgetName", "BudgetLimit", "PlannedBudgetLimits", "CostFilters", "CostTypes")
-        kept += ("TimeUnit", "TimePeriod", "BudgetType", "FilterExpression", "Metrics")
         return Budget(
             limit_usd=float(limit["Amount"]) if dollars else None,
             kind=found["BudgetType"],
             unit=found["TimeUnit"],
             filtered=bool(found.get("CostFilters") or found.get("FilterExpression")),
-            definition={key: found[key] for key in kept if found.get(key)},
+            definition={key: found[key] for key in _KEPT if found.get(key)},
             actual_usd=None if spent is None else float(spent),
         )
     except (KeyError, TypeError, ValueError) as error:

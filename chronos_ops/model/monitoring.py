@@ -46,9 +46,10 @@ class Prices(_Strict):
     s3_transition_deep_per_1000: float = 0.055
     metric_month: float = 0.30
     alarm_month: float = 0.10
+    high_resolution_alarm_month: float = 0.30  # a period below a minute; none of them is free
     dashboard_month: float = 3.00
     kms_key_month: float = 1.00
-    secret_month: float = 0.40
+    advanced_parameter_month: float = 0.05  # of the Parameter Store; standard ones are free
     snapshot_gb_month: float = 0.05
     free_metrics: int = 10
     free_alarms: int = 10

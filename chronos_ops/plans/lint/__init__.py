@@ -1,10 +1,10 @@
 """The linter of a target's parameters (R9): pure; a rule is one entry of a list."""
 
 from chronos_ops.model.finding import Finding, Status
-from chronos_ops.plans.lint import access, backup, drill
+from chronos_ops.plans.lint import access, backup, drill, monitoring
 from chronos_ops.plans.lint.rule import Rule, Subject
 
-RULES: tuple[Rule, ...] = (*backup.RULES, *access.RULES, *drill.RULES)
+RULES: tuple[Rule, ...] = (*backup.RULES, *access.RULES, *drill.RULES, *monitoring.RULES)
 
 __all__ = ["RULES", "Rule", "Subject", "lint"]
 

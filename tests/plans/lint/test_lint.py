@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from chronos_ops.model.finding import Finding, Status
+from chronos_ops.model.metrics import METRICS
 from chronos_ops.model.settings import parse_settings
 from chronos_ops.plans.lint import RULES, Subject, lint
 
@@ -64,6 +65,17 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("lint.drill.query", {"drill.application_query": "DELETE FROM orders"}),
     ("lint.drill.query", {"drill.application_query": "SELECT 1; DROP TABLE orders"}),
     ("lint.drill.reaping", {"drill.reap_after_hours": 0}),
+    ("lint.monitoring.email", {"monitoring.email": None}),
+    ("lint.monitoring.topic-key", {"monitoring.topic_key": "arn:aws:kms:x:1:alias/aws/s3"}),
+    ("lint.monitoring.ticks", {"monitoring.publish_seconds": 300}),
+    ("lint.monitoring.metrics", {"monitoring.metrics": [metric.name for metric in METRICS]}),
+    ("lint.monitoring.vitals", {"monitoring.metrics": ["heartbeat", "cpu_used_percent"]}),
+    (
+        "lint.monitoring.resolution",
+        {"monitoring.period_seconds": 30, "monitoring.publish_seconds": 10},
+    ),
+    ("lint.monitoring.budget", {"monitoring.budget": {"planned_usd": 30}}),
+    ("lint.monitoring.notified", {"monitoring.budget": {"notify_percent": [100]}}),
 ]
 
 
@@ -92,6 +104,12 @@ def test_a_secret_in_the_file_is_found_and_not_shown(line: str) -> None:
     assert f"line {len(EXAMPLE.read_text().splitlines()) + 1}" in found.observed
     assert "hunter2" not in found.observed
     assert "AKIA" not in found.observed
+
+
+def test_metrics_beyond_the_free_ones_are_told_with_their_price() -> None:
+    names = [metric.name for metric in METRICS if metric.default]
+    found = findings({"monitoring.metrics": [*names, "load_per_cpu", "swap_used_percent"]})
+    assert "2 beyond the free: 0.80 USD" in found["lint.monitoring.metrics"].observed
 
 
 def test_an_unknown_calendar_is_unknown_not_passed() -> None:
