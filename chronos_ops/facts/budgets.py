@@ -1,6 +1,7 @@
 """AWS Budgets: the account's budget and whom its notifications tell (API reference 2016-10-20)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from chronos_ops.model.errors import UnreadableAnswer
@@ -68,6 +69,15 @@ def told(account: str, name: str, percent: float) -> Fact[set[tuple[str, str]] |
     return Fact(f"budget_told_{percent:g}", question, read)
 
 
+def _plain(value: Any) -> Any:
+    """Moments as text: the undo is data that a journal keeps."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
 def _read(answer: Any) -> Budget | None:
     if answer is None:
         return None
@@ -81,7 +91,7 @@ def _read(answer: Any) -> Budget | None:
             kind=found["BudgetType"],
             unit=found["TimeUnit"],
             filtered=bool(found.get("CostFilters") or found.get("FilterExpression")),
-            definition={key: found[key] for key in _KEPT if found.get(key)},
+            definition={key: _plain(found[key]) for key in _KEPT if found.get(key)},
             actual_usd=None if spent is None else float(spent),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -97,7 +97,7 @@ def write_parameters(
         "email": OPERATOR_MAIL,
         "inbox": {"url": f"{aws.endpoint_url}{_INBOX}", "ca_file": str(aws.ca_file)},
         # Periods of 10 s have their price: alarms of high resolution, the publisher's looks.
-        "budget": {"planned_usd": 35, "limit_usd": 40},
+        "budget": {"planned_usd": 60, "limit_usd": 80},
     }
     # The rest of the subnet stands for applications: they reach the database, and may be banned.
     data["hardening"] = {"firewall": {"database_networks": [str(ipaddress.ip_network(subnet))]}}

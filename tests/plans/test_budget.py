@@ -1,5 +1,6 @@
 """The budget: made once, mended when changed, others' notifications left alone (M6)."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,10 @@ ANSWER = {  # as the service answers DescribeBudget
         "TimeUnit": "MONTHLY",
         "CalculatedSpend": {"ActualSpend": {"Amount": "3.21", "Unit": "USD"}},
         "BudgetType": "COST",
+        "TimePeriod": {
+            "Start": datetime(2026, 11, 1, tzinfo=UTC),
+            "End": datetime(2087, 6, 15, tzinfo=UTC),
+        },
     }
 }
 
@@ -72,6 +77,8 @@ def test_another_limit_is_mended_and_can_be_put_back(changes: dict[str, Any]) ->
     assert undo.arguments["NewBudget"] == former.definition
     assert "CalculatedSpend" not in former.definition
     assert undo.operation == "UpdateBudget"
+    assert former.definition["TimePeriod"]["End"] == "2087-06-15T00:00:00+00:00"
+    assert change.model_dump_json()
 
 
 def test_a_topic_that_is_not_told_any_more_joins_the_others() -> None:
