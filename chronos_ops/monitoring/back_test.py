@@ -10,6 +10,7 @@ from chronos_ops.facts import cloudwatch
 from chronos_ops.facts.cloudwatch import Deployed, MetricKey
 from chronos_ops.model.alarm import Alarm, Change, Sample
 from chronos_ops.model.alarm import back_test as tested
+from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.monitoring.flow import samples
@@ -22,6 +23,7 @@ _FIRST_LOOK_SECONDS = 120  # CloudWatch's, at an alarm that was just made
 
 def back_test(context: Context) -> Outcome:
     """Judge the last three hours' datapoints by each declared alarm, and the deployed alarms."""
+    deployed_alarms(context)
     since, now = datetime.now(UTC) - timedelta(hours=_HOURS), time.time()
     table = []
     for wanted in declared(context.settings).values():
@@ -53,6 +55,14 @@ def back_test(context: Context) -> Outcome:
 
 
 back_test.probe = True  # type: ignore[attr-defined] # reads only
+
+
+def deployed_alarms(context: Context) -> dict[str, Deployed]:
+    """Raises ChronosError where there are none: then nothing can be said of them."""
+    found = context.ask(cloudwatch.alarms(prefix(context.settings)))
+    if not found:
+        raise ChronosError("no alarms are deployed", hint="run the stage `alarms`")
+    return found
 
 
 def would_have(alarm: Alarm, found: Sequence[Sample], end: float) -> list[Change]:

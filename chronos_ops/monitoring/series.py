@@ -5,12 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronos_ops.execution.context import Context
-from chronos_ops.facts import cloudwatch
 from chronos_ops.model.alarm import Alarm
 from chronos_ops.model.metrics import BY_NAME
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.monitoring.back_test import deployed_alarms
 from chronos_ops.monitoring.flow import samples
-from chronos_ops.plans.alarms import prefix
 
 MEASURE = "monitoring.series"
 _PERIODS = 90  # of the alarms, back from now
@@ -21,7 +20,7 @@ def series(context: Context) -> Outcome:
     now = datetime.now(UTC)
     since = now - timedelta(seconds=_PERIODS * context.settings.monitoring.period_seconds)
     found: dict[str, dict[str, Any]] = {}
-    for name, deployed in context.ask(cloudwatch.alarms(prefix(context.settings))).items():
+    for name, deployed in deployed_alarms(context).items():
         if deployed.alarm is not None:
             context.say(f"reading {deployed.alarm.metric} …")
             found[deployed.alarm.metric] = _one(context, deployed.alarm, name, since)

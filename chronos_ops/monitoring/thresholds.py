@@ -6,11 +6,10 @@ from typing import Any
 
 from chronos_ops.evidence.folder import write_text
 from chronos_ops.execution.context import Context
-from chronos_ops.facts import cloudwatch
 from chronos_ops.facts.cloudwatch import Deployed
 from chronos_ops.model.finding import judge
 from chronos_ops.model.outcome import Outcome
-from chronos_ops.plans.alarms import prefix
+from chronos_ops.monitoring.back_test import deployed_alarms
 
 FILE = "thresholds.md"
 _REASON = re.compile(r"Why: (?P<why>.*)\. What to do: (?P<mend>.*?)\.?$", re.DOTALL)
@@ -19,7 +18,7 @@ _RUNBOOK = re.compile(r"runbook (\w+)")
 
 def thresholds(context: Context) -> Outcome:
     """Write the alarms' manual from the deployed ones: threshold, why, what to do, runbook."""
-    deployed = context.ask(cloudwatch.alarms(prefix(context.settings)))
+    deployed = deployed_alarms(context)
     table = [row(each) for each in deployed.values()]
     unexplained = [
         str(line["alarm"]) for line in table if not line["why"] or not line["what to do"]
@@ -28,7 +27,7 @@ def thresholds(context: Context) -> Outcome:
     finding = judge(
         "monitoring.thresholds",
         "Every deployed alarm says why it is there and what to do",
-        passed=not unexplained if deployed else None,
+        passed=not unexplained,
         observed=", ".join(unexplained) or f"{len(deployed)} alarms",
         expected="a reason and a mend in each description",
         hint="run the stage `alarms`",
