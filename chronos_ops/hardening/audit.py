@@ -88,6 +88,9 @@ def _judge(
     verdict = _verdict(control, settings, readings)
     if exception is None or verdict.status is not Status.FAIL:
         return Judged(control, verdict)
+    if exception.accepted > today:
+        said = f"{verdict.observed} (the exception begins on {exception.accepted} only)"
+        return Judged(control, Verdict(Status.FAIL, said, verdict.expected))
     if exception.expires <= today:
         said = f"{verdict.observed} (the exception of {exception.by} ended on {exception.expires})"
         return Judged(control, Verdict(Status.FAIL, said, verdict.expected))

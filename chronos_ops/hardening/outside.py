@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from chronos_ops.execution.context import Context
 from chronos_ops.facts.addresses import IPV6
 from chronos_ops.hardening import lynis, nmap, ssh_audit, sslyze
-from chronos_ops.model.errors import ChronosError
+from chronos_ops.model.errors import ChronosError, UsageError
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.settings import Settings
@@ -142,6 +142,9 @@ def outside_ports(context: Context) -> Outcome:
         jobs["UDP"] = lambda: nmap.scan(context, v4, UDP, protocol="udp", log="nmap-udp.log")
     scans = together(jobs)
     findings: list[Finding] = []
+    if "UDP" not in jobs:
+        error = UsageError("a UDP scan needs root", hint="run chronos with sudo for this proof")
+        findings.append(not_known("outside.udp.scanned", "Ports can be scanned (UDP)", error, "H1"))
     for family, scan in scans.items():
         if isinstance(scan, ChronosError):
             name = f"outside.{family.lower()}.scanned"

@@ -66,6 +66,13 @@ def test_an_exception_that_has_ended_fails() -> None:
     assert finding.hint == "shut it (manual, 1)"
 
 
+def test_an_exception_that_has_not_begun_fails() -> None:
+    late = exception("2999-01-01").model_copy(update={"accepted": datetime.date(2998, 1, 1)})
+    (item,) = judge_all(settings(late), OPEN, [CONTROL])
+    assert finding_of(item).status is Status.FAIL
+    assert "begins on 2998-01-01" in finding_of(item).observed
+
+
 def test_an_exception_accepts_no_error_and_changes_no_pass() -> None:
     accepted = settings(exception("2999-01-01"))
     gone = Readings({}, {"door": "exit code 1: gone"})
