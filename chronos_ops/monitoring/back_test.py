@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import cloudwatch
@@ -25,7 +26,7 @@ def back_test(context: Context) -> Outcome:
     """Judge the last three hours' datapoints by each declared alarm, and the deployed alarms."""
     deployed_alarms(context)
     since, now = datetime.now(UTC) - timedelta(hours=_HOURS), time.time()
-    table = []
+    table: list[dict[str, Any]] = []
     for wanted in declared(context.settings).values():
         alarm = wanted.alarm
         context.say(f"reading {alarm.metric} …")
@@ -35,7 +36,7 @@ def back_test(context: Context) -> Outcome:
                 "alarm": alarm.metric,
                 "fires": _rule(alarm),
                 "datapoints": len(found),
-                "would have changed": _told(would_have(alarm, found, now), len(found)),
+                "would have changed": _told(would_have(alarm, found, now)),
             }
         )
     deployed = _looked_at(context)
@@ -46,9 +47,12 @@ def back_test(context: Context) -> Outcome:
         state(deployed),
         missing_data(deployed),
     ]
-    fired = sum("ALARM" in str(row["would have changed"]) for row in table)
+    fired = sum("ALARM" in row["would have changed"] for row in table)
+    unknown = sum("not known" in row["would have changed"] for row in table)
+    more = f" {unknown} have too few datapoints yet." if unknown else ""
     return Outcome(
-        summary=f"{fired} of {len(table)} alarms would have fired in the last {_HOURS} hours.",
+        summary=f"{fired} of {len(table)} alarms would have fired in the last {_HOURS} hours."
+        + more,
         table=table,
         findings=findings,
     )
@@ -65,16 +69,18 @@ def deployed_alarms(context: Context) -> dict[str, Deployed]:
     return found
 
 
-def would_have(alarm: Alarm, found: Sequence[Sample], end: float) -> list[Change]:
+def would_have(alarm: Alarm, found: Sequence[Sample], end: float) -> list[Change] | None:
     """Changes of state over samples that are one a period, by the alarm's own statistic.
 
     It begins once the metric had been there for as long as the alarm looks back: what was before
-    the publisher is not its silence.
+    the publisher is not its silence. None: too few of them, nothing was judged.
     """
     if not found:
-        return []
+        return None
     one_a_period = replace(alarm, statistic="Maximum")
-    start = found[0].at + alarm.period_seconds * alarm.evaluation_periods
+    start = found[0].at + alarm.period_seconds * (alarm.evaluation_periods - 1)
+    if end < start + alarm.period_seconds:
+        return None
     return tested(one_a_period, found, start, end)
 
 
@@ -86,9 +92,9 @@ def _rule(alarm: Alarm) -> str:
     )
 
 
-def _told(changes: Sequence[Change], datapoints: int) -> str:
-    if not datapoints:
-        return "not known: no datapoints"
+def _told(changes: Sequence[Change] | None) -> str:
+    if changes is None:
+        return "not known: too few datapoints"
     words = [f"{datetime.fromtimestamp(c.at, UTC):%H:%M:%S} {c.state}" for c in changes]
     more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
     return ", ".join([*words[:_SHOWN], *more]) or "stays OK"

@@ -39,18 +39,26 @@ def values(*given: float | None) -> list[Sample]:
         ("cpu_used_percent", (1, 1, 1, 95, 95, 1, 95, 95, 95, 2), [(9, "ALARM"), (10, "OK")]),
         ("heartbeat", (5, 5, 5, None, None, None, None, 5, 5), [(7, "ALARM"), (8, "OK")]),
         ("archive_failures", (0, 0, 0, 3, 3, 0), [(5, "ALARM"), (6, "OK")]),
-        ("memory_used_percent", (), []),
+        ("drill_age_hours", (9000, 9000), [(1, "ALARM")]),
+        ("memory_used_percent", (), None),
+        ("memory_used_percent", (99, 99), None),
+        ("memory_used_percent", (99, 99, 99), [(3, "ALARM")]),
     ],
 )
-def test_when_it_would_have_fired(metric: str, given: Any, wanted: list[tuple[int, str]]) -> None:
+def test_when_it_would_have_fired(
+    metric: str, given: Any, wanted: list[tuple[int, str]] | None
+) -> None:
     """The user's own periods: 2 for the disk, 3 for CPU and memory; silence is breaching."""
     changes = back_test.would_have(alarm(metric), values(*given), T0 + 300 * len(given))
-    assert [((c.at - T0) / 300, c.state.value) for c in changes] == wanted
+    if changes is None:
+        assert wanted is None
+    else:
+        assert [((c.at - T0) / 300, c.state.value) for c in changes] == wanted
 
 
 def test_what_was_before_the_publisher_is_not_its_silence() -> None:
-    changes = back_test.would_have(alarm("cpu_used_percent"), values(None, None, 5, 5, 5, 5), T0)
-    assert changes == []
+    found = values(None, None, 5, 5, 5, 5)
+    assert back_test.would_have(alarm("cpu_used_percent"), found, T0 + 300 * 6) == []
 
 
 def changed(metric: str, **changes: Any) -> dict[str, Deployed]:
