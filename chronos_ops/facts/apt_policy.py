@@ -11,7 +11,8 @@ from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 _SCRIPT = r"""
 set -eu
 export LC_ALL=C
-apt-config dump --format '%F %v%n'
+all=$(apt-config dump --format '%F %v%n')
+printf '%s\n' "$all" | grep -vE '^Acquire::(Changelogs|IndexTargets|Snapshots)'
 echo 'files:'
 cd /etc/apt
 for file in apt.conf.d/* apt.conf; do

@@ -343,7 +343,12 @@ def readings(_: Settings) -> tuple[Reading, ...]:
             _modes,
         ),
         Reading("time", "timedatectl show", _properties),
-        Reading("apt", "apt-config dump --format '%F %v%n' | grep -E '^[A-Za-z]'", _apt),
+        Reading(
+            "apt",
+            "all=$(apt-config dump --format '%F %v%n') && printf '%s\\n' \"$all\" "
+            "| grep -E '^[A-Za-z]' | grep -vE '^Acquire::(Changelogs|IndexTargets|Snapshots)'",
+            _apt,
+        ),
         Reading(
             "apt_trusted",
             "cd /etc/apt; grep -srHiE '^[^#]*(trusted=yes|allow-insecure[=:] *yes|trusted: *yes)' "
