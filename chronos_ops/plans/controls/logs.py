@@ -4,6 +4,7 @@ from chronos_ops.facts.audit_system import FileMode
 from chronos_ops.model.control import Control, Verdict
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.controls.kernel import CONTAINED
+from chronos_ops.plans.controls.units import runs, unit_state
 from chronos_ops.plans.controls.verdicts import (
     CIS,
     Judge,
@@ -45,25 +46,6 @@ _OPEN_FOLDERS = (
 )
 
 
-def _state(values: Values, name: str) -> tuple[str, str]:
-    unit = values["units"].get(name, {})
-    return unit.get("UnitFileState", ""), unit.get("ActiveState", "")
-
-
-def _runs(*names: str) -> Judge:
-    """One of the units is enabled and active."""
-
-    def judge(_: Settings, values: Values) -> Verdict:
-        seen = {name: _state(values, name) for name in names}
-        good = any(
-            e in ("enabled", "static", "generated") and a == "active" for e, a in seen.values()
-        )
-        said = ", ".join(f"{name} {e or 'not there'} {a}" for name, (e, a) in seen.items())
-        return judged(good, said, "enabled and active")
-
-    return judge
-
-
 def _persistent(_: Settings, values: Values) -> Verdict:
     config: dict[str, str] = values["journald"]
     storage = config.get("Storage", "auto")
@@ -103,7 +85,7 @@ def _receives(_: Settings, values: Values) -> Verdict:
 
 def _rotation(_: Settings, values: Values) -> Verdict:
     missing = [name for name in ("rsyslog", "postgresql-common") if name not in values["logrotate"]]
-    if _state(values, "logrotate.timer")[1] != "active":
+    if unit_state(values, "logrotate.timer")[1] != "active":
         missing.append("logrotate.timer is not active")
     return none_of(missing, "logrotate.timer, with rules for rsyslog and PostgreSQL")
 
@@ -127,7 +109,7 @@ def _log_modes(_: Settings, values: Values) -> Verdict:
 def _auditd(_: Settings, values: Values) -> Verdict:
     if values["container"] != "none":
         return not_applicable(CONTAINED, "auditd enabled and active")
-    enabled, active = _state(values, "auditd.service")
+    enabled, active = unit_state(values, "auditd.service")
     return judged(
         (enabled, active) == ("enabled", "active"),
         f"{enabled or 'not there'} {active}",
@@ -141,7 +123,7 @@ CONTROLS: tuple[Control, ...] = (
         "The journal runs",
         f"{CIS} 6.1.1.1",
         "units",
-        _runs("systemd-journald.service"),
+        runs("systemd-journald.service"),
         "systemctl start systemd-journald",
     ),
     control(
@@ -181,7 +163,7 @@ CONTROLS: tuple[Control, ...] = (
         "rsyslog runs",
         f"{CIS} 6.1.3.1, 6.1.3.2",
         "units",
-        _runs("rsyslog.service"),
+        runs("rsyslog.service"),
         "apt-get install rsyslog; systemctl enable --now rsyslog",
     ),
     control(

@@ -3,6 +3,7 @@
 from chronos_ops.facts.audit_system import UNWANTED
 from chronos_ops.model.control import Control, Verdict
 from chronos_ops.model.settings import Settings
+from chronos_ops.plans.controls.units import runs, unit_state
 from chronos_ops.plans.controls.verdicts import (
     CIS,
     CIS_POSTGRES,
@@ -26,25 +27,6 @@ _CLIENTS = (
 )
 
 
-def _state(values: Values, name: str) -> tuple[str, str]:
-    unit = values["units"].get(name, {})
-    return unit.get("UnitFileState", ""), unit.get("ActiveState", "")
-
-
-def _runs(*names: str) -> Judge:
-    """One of the units is enabled and active."""
-
-    def judge(_: Settings, values: Values) -> Verdict:
-        seen = {name: _state(values, name) for name in names}
-        good = any(
-            e in ("enabled", "static", "generated") and a == "active" for e, a in seen.values()
-        )
-        said = ", ".join(f"{name} {e or 'not there'} {a}" for name, (e, a) in seen.items())
-        return judged(good, said, "enabled and active")
-
-    return judge
-
-
 def _no_packages(unwanted: tuple[str, ...]) -> Judge:
     def judge(_: Settings, values: Values) -> Verdict:
         return none_of([p for p in values["packages"] if p in unwanted], "none of them installed")
@@ -57,7 +39,7 @@ def _none_failed(_: Settings, values: Values) -> Verdict:
 
 
 def _crash_reports(_: Settings, values: Values) -> Verdict:
-    active = _state(values, "apport.service")[1]
+    active = unit_state(values, "apport.service")[1]
     return judged(active != "active", active or "not installed", "apport does not run")
 
 
@@ -96,7 +78,7 @@ CONTROLS: tuple[Control, ...] = (
         "cron runs",
         f"{CIS} 2.4.1.1",
         "units",
-        _runs("cron.service"),
+        runs("cron.service"),
         "systemctl enable --now cron",
     ),
     control(
@@ -104,7 +86,7 @@ CONTROLS: tuple[Control, ...] = (
         "SSH runs and starts at boot",
         "sshd(8); systemd.socket(5) on Ubuntu",
         "units",
-        _runs("ssh.service", "ssh.socket"),
+        runs("ssh.service", "ssh.socket"),
         "systemctl enable --now ssh",
     ),
     control(

@@ -2,9 +2,9 @@
 
 from chronos_ops.model.control import Control, Verdict
 from chronos_ops.model.settings import Settings
+from chronos_ops.plans.controls.units import runs, unit_state
 from chronos_ops.plans.controls.verdicts import (
     CIS,
-    Judge,
     Values,
     control,
     judged,
@@ -13,25 +13,6 @@ from chronos_ops.plans.controls.verdicts import (
 )
 
 _UPDATES = "stage `updates`"
-
-
-def _state(values: Values, name: str) -> tuple[str, str]:
-    unit = values["units"].get(name, {})
-    return unit.get("UnitFileState", ""), unit.get("ActiveState", "")
-
-
-def _runs(*names: str) -> Judge:
-    """One of the units is enabled and active."""
-
-    def judge(_: Settings, values: Values) -> Verdict:
-        seen = {name: _state(values, name) for name in names}
-        good = any(
-            e in ("enabled", "static", "generated") and a == "active" for e, a in seen.values()
-        )
-        said = ", ".join(f"{name} {e or 'not there'} {a}" for name, (e, a) in seen.items())
-        return judged(good, said, "enabled and active")
-
-    return judge
 
 
 _CLOCKS = ("systemd-timesyncd.service", "chrony.service", "ntpsec.service", "ntp.service")
@@ -47,7 +28,7 @@ def _synchronised(_: Settings, values: Values) -> Verdict:
 def _one_clock(_: Settings, values: Values) -> Verdict:
     if values["container"] != "none":
         return not_applicable("a container has its machine's clock", "one daemon")
-    running = [name for name in _CLOCKS if _state(values, name)[1] == "active"]
+    running = [name for name in _CLOCKS if unit_state(values, name)[1] == "active"]
     return judged(len(running) == 1, ", ".join(running) or "none", "one daemon")
 
 
@@ -164,7 +145,7 @@ CONTROLS: tuple[Control, ...] = (
         "apt's timers run",
         "apt(8) apt-daily; requirement H6",
         "units",
-        _runs("apt-daily-upgrade.timer"),
+        runs("apt-daily-upgrade.timer"),
         "systemctl enable --now apt-daily.timer apt-daily-upgrade.timer",
     ),
     control(
