@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import cloudwatch, sns
@@ -68,7 +69,7 @@ def channels(context: Context) -> Outcome:
             "monitoring.topic",
             "The topic admits CloudWatch and Budgets of this account, over TLS only",
             passed=topic is not None and same(topic.policy, topic_policy(settings)),
-            observed="no such topic" if topic is None else f"{len(topic.policy)} parts of a policy",
+            observed=_policy_seen(topic, topic_policy(settings)),
             expected="the declared policy",
             hint="run the stage `notification`",
             requirement="M3",
@@ -90,6 +91,16 @@ def channels(context: Context) -> Outcome:
         {"protocol": s.protocol, "endpoint": s.endpoint, "confirmed": s.confirmed} for s in known
     ]
     return Outcome(summary=f"{len(known)} subscriptions.", table=table, findings=findings)
+
+
+def _policy_seen(topic: sns.Topic | None, wanted: dict[str, Any]) -> str:
+    """Which statements are there, by their Sid."""
+    if topic is None:
+        return "no such topic"
+    if same(topic.policy, wanted):
+        return "as declared"
+    found = [str(s.get("Sid", "without a Sid")) for s in topic.policy.get("Statement", ())]
+    return f"another policy: {', '.join(found) or 'no statement'}"
 
 
 def _queue(name: str, arn: str, known: list[sns.Subscription]) -> Finding:

@@ -14,7 +14,7 @@ from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.monitoring.conditions import Condition, conditions, silence
-from chronos_ops.monitoring.read_back import Listener, Told, drain
+from chronos_ops.monitoring.read_back import Listener, Told
 from chronos_ops.plans.alarms import declared, prefix
 
 _SPARE_PERIODS = 6  # beside an alarm's own: the evaluation range, and the way of the data
@@ -63,7 +63,7 @@ class AlarmTest:
 
     def run(self) -> list[Finding]:
         """Drive them all; returns one finding for each alarm."""
-        drain(self.context)
+        self.listener.begin()
         names = [d.alarm.metric for d in declared(self.settings).values()]
         real = conditions(self.settings) if self._wants_real() else ()
         driven = {m for c in real for m in c.metrics} & set(names)
@@ -170,23 +170,17 @@ class AlarmTest:
     def _match(self, trial: Trial) -> None:
         for channel in self.channels:
             nonce = f"{trial.nonce} (driven)" if trial.nonce else ""
-            found = self._newest(trial, "ALARM", channel, nonce, trial.began)
+            found = self.listener.find(
+                trial.alarm, "ALARM", channel, nonce=nonce, after=trial.began
+            )
             if found and channel not in trial.alarmed:
                 trial.alarmed[channel] = found
             if channel in trial.alarmed:
                 # CloudWatch itself looks again and finds the metric well: that is a way back too.
-                again = self._newest(trial, "OK", channel, "", trial.alarmed[channel].read_at)
+                since = trial.alarmed[channel].read_at
+                again = self.listener.find(trial.alarm, "OK", channel, after=since)
                 if again and channel not in trial.back:
                     trial.back[channel] = again
-
-    def _newest(
-        self, trial: Trial, state: str, channel: str, nonce: str, after: float
-    ) -> Told | None:
-        for told in self.listener.told:
-            same = (told.alarm, told.state, told.channel) == (trial.alarm, state, channel)
-            if same and nonce in told.reason and told.read_at >= after:
-                return told
-        return None
 
     def _all_alarmed(self) -> bool:
         return all(len(trial.alarmed) == len(self.channels) for trial in self.trials)

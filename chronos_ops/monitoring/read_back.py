@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chronos_ops.connectors import inbox
+from chronos_ops.connectors.inbox import Mail
 from chronos_ops.execution.context import Context
-from chronos_ops.model.errors import TransportError
 from chronos_ops.plans.topic import queue_url
 
 _BATCH = 10  # ReceiveMessage gives no more
@@ -26,24 +26,29 @@ class Told:
 
 @dataclass
 class Listener:
-    """Reads both channels. `told` grows; what is older than the listener is left alone."""
+    """Reads both channels. `told` grows; what lies there when it begins is left alone."""
 
     context: Context
-    since: float = field(default_factory=time.time)  # epoch, for the mailbox
     told: list[Told] = field(default_factory=list)
-    mails: int = 0
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[Mail] = field(default_factory=set)
+
+    def begin(self) -> None:
+        """Take away what nobody read from the queue, and remember the mails that are there."""
+        drain(self.context)
+        self._seen |= set(_mails(self.context))
 
     def listen(self, wait_seconds: int = 1) -> None:
         """Read what came since the last look."""
         self._queue(wait_seconds)
         self._mailbox()
 
-    def find(self, alarm: str, state: str, channel: str, *, nonce: str = "") -> Told | None:
-        """The first notification of that alarm, state and channel that names the nonce."""
+    def find(
+        self, alarm: str, state: str, channel: str, *, nonce: str = "", after: float = 0
+    ) -> Told | None:
+        """The first notification of that alarm, state and channel, read at `after` or later."""
         for each in self.told:
             same = (each.alarm, each.state, each.channel) == (alarm, state, channel)
-            if same and nonce in each.reason:
+            if same and nonce in each.reason and each.read_at >= after:
                 return each
         return None
 
@@ -63,31 +68,27 @@ class Listener:
             call("sqs", "delete_message", QueueUrl=url, ReceiptHandle=handle)
 
     def _mailbox(self) -> None:
-        monitoring = self.context.settings.monitoring
-        if monitoring.inbox is None or monitoring.email is None:
-            return
-        name = monitoring.inbox.password_secret
-        password = self.context.aws.get_secret(name) if name else None
-        found = inbox.messages(monitoring.inbox, monitoring.email, password)
-        for mail in found[self.mails :]:
-            if mail.received_at >= self.since - 1:
+        for mail in _mails(self.context):
+            if mail not in self._seen:
+                self._seen.add(mail)
                 self._keep(mail.text, "e-mail")
-        self.mails = len(found)
 
     def _keep(self, text: str, channel: str) -> None:
-        told = _alarm_of(text)
-        key = f"{channel} {text}"
-        if told is not None and key not in self._seen:
-            self._seen.add(key)
-            self.told.append(
-                Told(
-                    told["AlarmName"],
-                    told["NewStateValue"],
-                    str(told.get("NewStateReason", "")),
-                    channel,
-                    time.monotonic(),
-                )
-            )
+        told = alarm_of(text)
+        if told is not None:
+            reason = str(told.get("NewStateReason", ""))
+            now = time.monotonic()
+            self.told.append(Told(told["AlarmName"], told["NewStateValue"], reason, channel, now))
+
+
+def _mails(context: Context) -> list[Mail]:
+    """The declared mailbox; none where none is declared."""
+    monitoring = context.settings.monitoring
+    if monitoring.inbox is None or monitoring.email is None:
+        return []
+    name = monitoring.inbox.password_secret
+    password = context.aws.get_secret(name) if name else None
+    return inbox.messages(monitoring.inbox, monitoring.email, password)
 
 
 def drain(context: Context) -> int:
@@ -106,7 +107,7 @@ def drain(context: Context) -> int:
             count += 1
 
 
-def _alarm_of(text: str) -> dict[str, Any] | None:
+def alarm_of(text: str) -> dict[str, Any] | None:
     """An alarm's notification inside SNS's envelope; None: it is another message."""
     try:
         message = json.loads(json.loads(text)["Message"])
@@ -117,20 +118,12 @@ def _alarm_of(text: str) -> dict[str, Any] | None:
 
 def confirmation_token(context: Context) -> str:
     """The token of the newest confirmation mail for our topic; empty: none came, or no inbox."""
-    monitoring = context.settings.monitoring
-    if monitoring.inbox is None or monitoring.email is None:
-        return ""
-    name = monitoring.inbox.password_secret
-    password = context.aws.get_secret(name) if name else None
-    try:
-        found = inbox.messages(monitoring.inbox, monitoring.email, password)
-    except TransportError:
-        return ""
-    tokens = [_token(mail.text, monitoring.topic) for mail in found]
+    topic = context.settings.monitoring.topic
+    tokens = [token_of(mail.text, topic) for mail in _mails(context)]
     return next((token for token in reversed(tokens) if token), "")
 
 
-def _token(text: str, topic: str) -> str:
+def token_of(text: str, topic: str) -> str:
     try:
         message = json.loads(text)
     except ValueError:
