@@ -6,36 +6,26 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chronos_ops.connectors.aws import Aws
-from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.evidence.journal import FileJournal
-from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
-from chronos_ops.execution.declared_host import declared_host
 from chronos_ops.execution.deeds import Doer
 from chronos_ops.facts.fail2ban import FAIL2BAN
 from chronos_ops.hardening import jails
 from chronos_ops.hardening.logins import outside_logins
-from chronos_ops.lab import control
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import UnfitTarget
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.outcome import Outcome
-from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import Plan
-from chronos_ops.model.settings import load_settings
 from chronos_ops.model.stage import Stage
 from chronos_ops.plans.access import DATABASE_ACCESS
 from chronos_ops.plans.fail2ban import BANS
 from chronos_ops.plans.ssh import SSH
 from chronos_ops.runbook_stage import carry_out, make_plan
+from tests.lab.own_host import own_host
 
 pytestmark = pytest.mark.lab
 Run = Callable[..., str]
 HOST = "guarded"
-_CLUSTER = """#!/bin/sh
-exec pg_createcluster --start "$(ls /usr/lib/postgresql)" main -- --no-sync
-"""
 _TRACES = (
     "find /etc/ssh /etc/fail2ban /etc/postgresql/*/main/conf.d -type f -printf '%p %m %u ' "
     "-exec sha256sum {} ';' | sort"
@@ -45,38 +35,8 @@ _TRACES = (
 @pytest.fixture(scope="module")
 def context(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     """A host of these tests alone, as a target like any other."""
-    folder = tmp_path_factory.mktemp("run")
-    host = control.request(
-        lab.name,
-        "create",
-        name=HOST,
-        image="db",
-        memory_bytes=1024**3,
-        disk_bytes=8 * 1024**3,
-        user_data=_CLUSTER,
-    )
-    known = folder / "known_hosts"
-    known.write_text("".join(f"{host['address']} {key}\n" for key in host["host_keys"]))
-    settings = load_settings(lab.name)
-    place = {"instance": HOST, "address": host["address"], "known_hosts_file": str(known)}
-    settings = settings.model_copy(update={"host": settings.host.model_copy(update=place)})
-    journal = FileJournal(folder, Redactor())
-    aws = Aws(settings.aws, journal)
-    given = {"target": lab.name, "allow_restart": True}
-    found = Context(
-        run_id=folder.name,
-        folder=folder,
-        settings=settings,
-        parameters=parse_parameters("security_hardening", given),
-        journal=journal,
-        aws=aws,
-        ssh=Ssh(declared_host(settings, aws), journal),
-    )
-    wait = "for i in $(seq 300); do [ -e /var/lib/cloud/instance/boot-finished ] && exit; sleep 0.1"
-    found.ssh.run(["sh", "-c", f"{wait}; done; exit 1"])
-    yield found
-    found.close()
-    control.request(lab.name, "delete", name=HOST)
+    with own_host(lab, HOST, tmp_path_factory.mktemp("run")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -6,27 +6,19 @@ archive of security updates; the host has no other source meanwhile.
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
-from chronos_ops.connectors.aws import Aws
-from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.evidence.journal import FileJournal
-from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
-from chronos_ops.execution.declared_host import declared_host
 from chronos_ops.execution.deeds import Doer
 from chronos_ops.hardening.updates import updates
-from chronos_ops.lab import control
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import UnfitTarget
 from chronos_ops.model.finding import Finding, Status
-from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import Plan
-from chronos_ops.model.settings import load_settings
 from chronos_ops.plans.updates import UPDATES
 from chronos_ops.runbook_stage import carry_out, make_plan
+from tests.lab.own_host import own_host
 
 pytestmark = pytest.mark.lab
 Run = Callable[..., str]
@@ -100,38 +92,8 @@ def context(
 ) -> Iterator[Context]:
     """A host of these tests alone, with a cluster and needrestart, as a target like any other."""
     folder = tmp_path_factory.mktemp("updated")
-    host = control.request(
-        lab.name,
-        "create",
-        name=HOST,
-        image=request.param,
-        memory_bytes=1024**3,
-        disk_bytes=8 * 1024**3,
-        user_data=control._MAKE_CLUSTER,
-    )
-    known = folder / "known_hosts"
-    known.write_text("".join(f"{host['address']} {key}\n" for key in host["host_keys"]))
-    settings = load_settings(lab.name)
-    place: dict[str, Any] = {"instance": HOST, "address": host["address"]}
-    place["known_hosts_file"] = str(known)
-    settings = settings.model_copy(update={"host": settings.host.model_copy(update=place)})
-    journal = FileJournal(folder, Redactor())
-    aws = Aws(settings.aws, journal)
-    given = {"target": lab.name, "allow_restart": True}
-    found = Context(
-        run_id=folder.name,
-        folder=folder,
-        settings=settings,
-        parameters=parse_parameters("security_hardening", given),
-        journal=journal,
-        aws=aws,
-        ssh=Ssh(declared_host(settings, aws), journal),
-    )
-    wait = "for i in $(seq 300); do [ -e /var/lib/cloud/instance/boot-finished ] && exit; sleep 0.1"
-    found.ssh.run(["sh", "-c", f"{wait}; done; exit 1"])
-    yield found
-    found.close()
-    control.request(lab.name, "delete", name=HOST)
+    with own_host(lab, HOST, folder, image=request.param) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

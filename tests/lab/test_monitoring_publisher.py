@@ -10,21 +10,16 @@ from typing import Any
 
 import pytest
 
-from chronos_ops.connectors.aws import Aws, AwsRefused
-from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.connectors.aws import AwsRefused
 from chronos_ops.drill.stamp import leave_stamp
-from chronos_ops.evidence.journal import FileJournal
-from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
-from chronos_ops.execution.declared_host import declared_host
 from chronos_ops.execution.deeds import remove_iam_user
 from chronos_ops.lab import control
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.alarm import State, datapoints, evaluate
 from chronos_ops.model.finding import Status
-from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.result import Verdict
-from chronos_ops.model.settings import load_settings
+from chronos_ops.model.settings import Settings
 from chronos_ops.monitoring.burst import burst_capacity
 from chronos_ops.monitoring.flow import samples
 from chronos_ops.plans import publisher
@@ -32,15 +27,12 @@ from chronos_ops.plans.alarms import declared
 from chronos_ops.plans.publisher import METRICS_IDENTITY, METRICS_PACKAGES, PUBLISHER
 from chronos_ops.runbook_stage import carry_out, make_plan
 from tests.lab.aws_callers import with_key
+from tests.lab.own_host import own_host
 
 pytestmark = pytest.mark.lab
 Run = Callable[..., str]
 HOST = "metered"
 STAGES = (METRICS_PACKAGES, METRICS_IDENTITY, PUBLISHER)
-_CLUSTER = """#!/bin/sh
-exec pg_createcluster --start "$(ls /usr/lib/postgresql)" main -- --no-sync
-"""
-_BOOTED = "for i in $(seq 300); do [ -e /var/lib/cloud/instance/boot-finished ] && exit; sleep 0.1"
 # One child, its greatest memory (MiB) and its CPU seconds, by the kernel's own account.
 _COST = (
     "import os, resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
@@ -52,49 +44,21 @@ _COST = (
 @pytest.fixture(scope="module")
 def context(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     """A host of these tests alone, whose publisher has its own user, key and namespace."""
-    folder = tmp_path_factory.mktemp("run")
-    host = control.request(
-        lab.name,
-        "create",
-        name=HOST,
-        image="db",
-        memory_bytes=1024**3,
-        disk_bytes=8 * 1024**3,
-        user_data=_CLUSTER,
-    )
-    known = folder / "known_hosts"
-    known.write_text("".join(f"{host['address']} {key}\n" for key in host["host_keys"]))
-    settings = load_settings(lab.name)
-    place = {"instance": HOST, "address": host["address"], "known_hosts_file": str(known)}
     own = {
         "namespace": f"PublisherUnderTest{time.time():.0f}",
         "host_iam_user": "metrics-under-test",
         "host_key_secret": "/test/metrics/access-key",
     }
-    settings = settings.model_copy(
-        update={
-            "host": settings.host.model_copy(update=place),
-            "monitoring": settings.monitoring.model_copy(update=own),
-        }
-    )
-    journal = FileJournal(folder, Redactor())
-    aws = Aws(settings.aws, journal)
-    found = Context(
-        run_id=folder.name,
-        folder=folder,
-        settings=settings,
-        parameters=parse_parameters("security_hardening", {"target": lab.name}),
-        journal=journal,
-        aws=aws,
-        ssh=Ssh(declared_host(settings, aws), journal),
-    )
-    found.ssh.run(["sh", "-c", f"{_BOOTED}; done; exit 1"])
-    yield found
-    remove_iam_user(aws, own["host_iam_user"])
-    for part in ("id", "secret"):
-        aws.call("ssm", "delete_parameter", Name=f"{own['host_key_secret']}/{part}")
-    found.close()
-    control.request(lab.name, "delete", name=HOST)
+
+    def change(settings: Settings) -> Settings:
+        monitoring = settings.monitoring.model_copy(update=own)
+        return settings.model_copy(update={"monitoring": monitoring})
+
+    with own_host(lab, HOST, tmp_path_factory.mktemp("run"), change=change) as found:
+        yield found
+        remove_iam_user(found.aws, own["host_iam_user"])
+        for part in ("id", "secret"):
+            found.aws.call("ssm", "delete_parameter", Name=f"{own['host_key_secret']}/{part}")
 
 
 @pytest.fixture(scope="module")
