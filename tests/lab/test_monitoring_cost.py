@@ -45,7 +45,8 @@ def context(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     journal = FileJournal(folder, Redactor())
     aws = Aws(settings.aws, journal)
     ssh = Ssh(declared_host(settings, aws), journal)
-    own = {"topic": OWN, "namespace": OWN, "dashboard": OWN}
+    budget = settings.monitoring.budget.model_copy(update={"name": OWN})
+    own = {"topic": OWN, "namespace": OWN, "dashboard": OWN, "budget": budget}
     changed = {
         "host": settings.host.model_copy(update={"instance": OWN}),
         "monitoring": settings.monitoring.model_copy(update=own),
@@ -64,9 +65,8 @@ def context(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     names = list(left)
     if names:
         aws.call("cloudwatch", "delete_alarms", AlarmNames=names)
-    name = settings.monitoring.budget.name
-    if found.ask(budgets.budget(settings.aws.account_id, name)) is not None:
-        aws.call("budgets", "delete_budget", AccountId=settings.aws.account_id, BudgetName=name)
+    if found.ask(budgets.budget(settings.aws.account_id, OWN)) is not None:
+        aws.call("budgets", "delete_budget", AccountId=settings.aws.account_id, BudgetName=OWN)
     found.close()
 
 
