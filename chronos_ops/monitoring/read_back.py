@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from chronos_ops.connectors import inbox
@@ -15,12 +16,17 @@ _BATCH = 10  # ReceiveMessage gives no more
 
 @dataclass(frozen=True)
 class Told:
-    """One notification: which alarm, which state, why, and when it was read (monotonic)."""
+    """One notification: which alarm, its state now and before, why, and when.
+
+    `changed_at`: by CloudWatch's clock (epoch seconds); `read_at`: by ours (monotonic).
+    """
 
     alarm: str
     state: str
+    before: str
     reason: str
     channel: str
+    changed_at: float
     read_at: float
 
 
@@ -52,6 +58,18 @@ class Listener:
                 return each
         return None
 
+    def way_back(self, alarmed: Told, but: str) -> Told | None:
+        """The same channel's OK out of that ALARM, its reason not `but`.
+
+        A queue keeps no order: it may have been read before the ALARM.
+        """
+        where = (alarmed.alarm, "OK", "ALARM", alarmed.channel)
+        for each in self.told:
+            same = (each.alarm, each.state, each.before, each.channel) == where
+            if same and each.changed_at >= alarmed.changed_at and each.reason != but:
+                return each
+        return None
+
     def _queue(self, wait_seconds: int) -> None:
         url = queue_url(self.context.settings)
         call = self.context.aws.call
@@ -76,9 +94,17 @@ class Listener:
     def _keep(self, text: str, channel: str) -> None:
         told = alarm_of(text)
         if told is not None:
-            reason = str(told.get("NewStateReason", ""))
-            now = time.monotonic()
-            self.told.append(Told(told["AlarmName"], told["NewStateValue"], reason, channel, now))
+            self.told.append(
+                Told(
+                    alarm=told["AlarmName"],
+                    state=told["NewStateValue"],
+                    before=told["OldStateValue"],
+                    reason=told["NewStateReason"],
+                    channel=channel,
+                    changed_at=datetime.fromisoformat(told["StateChangeTime"]).timestamp(),
+                    read_at=time.monotonic(),
+                )
+            )
 
 
 def _mails(context: Context) -> list[Mail]:

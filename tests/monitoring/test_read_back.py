@@ -1,6 +1,7 @@
 """What was told is read back from both channels: only what is new, only what is ours."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,8 +17,14 @@ from chronos_ops.monitoring.read_back import Listener, alarm_of, confirmation_to
 TOPIC = "arn:aws:sns:ca-central-1:123456789012:chronos-alarms"
 
 
-def notification(alarm: str, state: str, reason: str = "") -> str:
-    told = {"AlarmName": alarm, "NewStateValue": state, "NewStateReason": reason}
+def notification(alarm: str, state: str, reason: str = "", second: int = 7) -> str:
+    told = {
+        "AlarmName": alarm,
+        "NewStateValue": state,
+        "OldStateValue": "ALARM" if state == "OK" else "OK",
+        "NewStateReason": reason,
+        "StateChangeTime": f"2026-11-23T04:17:{second:02}.123+0000",
+    }
     return json.dumps({"Type": "Notification", "Message": json.dumps(told)})
 
 
@@ -84,6 +91,25 @@ def test_both_channels_are_heard_once(context: Context, mails: list[Mail]) -> No
     assert listener.find("disk", "ALARM", "queue", nonce="nonce 8") is None
     assert listener.find("disk", "OK", "e-mail") is None
     assert listener.find("disk", "ALARM", "e-mail", after=listener.told[0].read_at + 60) is None
+
+
+def test_a_way_back_counts_by_the_time_of_its_change(context: Context, mails: list[Mail]) -> None:
+    """SQS keeps no order: the OK may be read before its ALARM."""
+    listener = Listener(context)
+    listener.begin()
+    cast("Queue", context.aws).waiting = [
+        notification("disk", "OK", "an older one", 5),
+        notification("disk", "OK", "nonce (before)", 7),
+        notification("disk", "OK", "all is well", 7),
+        notification("disk", "ALARM", "nonce (driven)", 7),
+    ]
+    listener.listen(0)
+    alarmed = listener.find("disk", "ALARM", "queue")
+    assert alarmed is not None
+    back = listener.way_back(alarmed, "nonce (before)")
+    assert back is not None
+    assert back.reason == "all is well"
+    assert listener.way_back(replace(alarmed, channel="e-mail"), "") is None
 
 
 def test_a_mailbox_that_shows_only_the_newest_is_heard_for_ever(
