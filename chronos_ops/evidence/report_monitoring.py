@@ -150,7 +150,9 @@ def alarm_chart(result: Result) -> str:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="both", color=PALE, lw=0.7, zorder=0)
-        axes.set_xlabel("UTC; above: datapoints (a cross breaches), below: the alarm's state")
+        axes.set_xlabel(
+            "UTC; above: datapoints (a cross breaches), below: the alarm's state", loc="left"
+        )
         axes.set_title(_alarm_title(found))
         figure: Any = axes.figure
         figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=3)
@@ -213,7 +215,7 @@ def cost_chart(result: Result) -> str:
         axes.set_xlabel("USD a month, before taxes (below: now / in a year)")
         axes.set_title(_cost_title(cost, max(totals)))
         figure: Any = axes.figure
-        figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=5)
+        figure.legend(loc="outside lower left", frameon=False, fontsize=9.5, ncols=4)
 
     return drawn(2.6, draw)
 
