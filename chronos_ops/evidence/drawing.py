@@ -68,6 +68,6 @@ def nothing(text: str) -> str:
 def dates(axes: Axes) -> Any:
     """Few ticks, and a formatter that says the day once."""
     locate, write = cast(Any, AutoDateLocator), cast(Any, ConciseDateFormatter)  # untyped
-    locator = locate(maxticks=7)
+    locator = locate(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
     return write(locator)
