@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronos_ops.model.alarm import Alarm
@@ -73,6 +74,35 @@ def _alarm(item: Mapping[str, Any]) -> Alarm | None:
         )
     except (KeyError, UsageError):  # metric math, percentiles, anomaly bands
         return None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of an alarm's history: epoch seconds, its summary, and its data."""
+
+    at: float
+    summary: str
+    data: Mapping[str, Any]
+
+
+def history(name: str, kind: str, since: datetime) -> Fact[tuple[Event, ...]]:
+    """What CloudWatch wrote of an alarm, the oldest first. `kind`: StateUpdate, Action, ..."""
+    arguments = {
+        "AlarmName": name,
+        "HistoryItemType": kind,
+        "StartDate": since,
+        "EndDate": datetime.now(UTC) + timedelta(minutes=1),
+        "ScanBy": "TimestampAscending",
+    }
+    question = AwsQuestion("cloudwatch", "describe_alarm_history", arguments, paginate=True)
+    return Fact("cloudwatch_history", question, _events)
+
+
+def _events(answer: Mapping[str, Any]) -> tuple[Event, ...]:
+    return tuple(
+        Event(i["Timestamp"].timestamp(), i["HistorySummary"], json.loads(i["HistoryData"]))
+        for i in answer["AlarmHistoryItems"]
+    )
 
 
 MetricKey = tuple[str, tuple[tuple[str, str], ...]]

@@ -161,18 +161,10 @@ def failed_actions(context: Context, since: datetime | None = None) -> Finding:
     deployed = context.ask(cloudwatch.alarms(prefix(context.settings)))
     failed: list[str] = []
     for name in deployed:
-        items = context.aws.call(
-            "cloudwatch",
-            "describe_alarm_history",
-            AlarmName=name,
-            HistoryItemType="Action",
-            StartDate=start,
-            EndDate=datetime.now(UTC) + timedelta(minutes=1),
-        )["AlarmHistoryItems"]
         failed += [
-            f"{name}: {item['HistorySummary']}"
-            for item in items
-            if item["HistorySummary"].startswith("Failed")
+            f"{name}: {event.summary}"
+            for event in context.ask(cloudwatch.history(name, "Action", start))
+            if event.summary.startswith("Failed")
         ]
     return judge(
         "monitoring.actions",

@@ -1,10 +1,10 @@
 """What the metrics were lately, and the alarms' states: the dashboard's panels, as data (M5)."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronos_ops.execution.context import Context
+from chronos_ops.facts import cloudwatch
 from chronos_ops.model.alarm import Alarm
 from chronos_ops.model.metrics import BY_NAME
 from chronos_ops.model.outcome import Outcome
@@ -50,16 +50,7 @@ def _one(context: Context, alarm: Alarm, name: str, since: datetime) -> dict[str
 
 def states(context: Context, name: str, since: datetime) -> list[tuple[float, str]]:
     """The alarm's changes of state since then, the oldest first; from its history."""
-    items = context.aws.call(
-        "cloudwatch",
-        "describe_alarm_history",
-        AlarmName=name,
-        HistoryItemType="StateUpdate",
-        StartDate=since,
-        EndDate=datetime.now(UTC) + timedelta(minutes=1),
-        ScanBy="TimestampAscending",
-    )["AlarmHistoryItems"]
     return [
-        (item["Timestamp"].timestamp(), json.loads(item["HistoryData"])["newState"]["stateValue"])
-        for item in items
+        (event.at, event.data["newState"]["stateValue"])
+        for event in context.ask(cloudwatch.history(name, "StateUpdate", since))
     ]

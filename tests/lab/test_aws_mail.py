@@ -1,12 +1,10 @@
 """SNS by e-mail in the lab: nothing comes before it was confirmed, and who may unsubscribe."""
 
 import json
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from ssl import create_default_context
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -14,8 +12,7 @@ from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.inbox import Mail, messages
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.settings import Settings, load_settings
-
-T = TypeVar("T")
+from tests.lab.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +23,6 @@ def settings(lab: LabStatus) -> Settings:
 @pytest.fixture(scope="module")
 def aws(settings: Settings) -> Aws:
     return Aws(settings.aws)
-
-
-def until(look: Callable[[], T], what: str, seconds: float = 20) -> T:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-    return found
 
 
 def arrived(settings: Settings, recipient: str, subject: str) -> list[Mail]:

@@ -1,6 +1,5 @@
 """Hosts are machines: their sizes, their lives, and that one does not feel another's."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +9,9 @@ from chronos_ops.lab import control
 from chronos_ops.lab.control import LabError, LabStatus
 from chronos_ops.model.settings import load_settings
 from tests.lab.conftest import Host, Shell
+from tests.lab.waiting import until
 
 FreshHost = Callable[..., Host]
-
-
-def wait_until(ready: Callable[[], Any], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
 
 
 def test_the_declared_host_is_a_cloud_instance_with_a_cluster(lab: LabStatus, shell: Shell) -> None:
@@ -53,7 +46,7 @@ def test_a_service_killed_on_one_host_lives_on_the_other(
     before = {name: shell(name, pid).stdout.strip() for name in (one, two)}
     assert "0" not in before.values()
     shell(one, "sudo systemctl kill --signal KILL rsyslog")
-    wait_until(lambda: shell(one, pid).stdout.strip() != before[one], "killed on the first")
+    until(lambda: shell(one, pid).stdout.strip() != before[one], "killed on the first")
     assert shell(two, pid).stdout.strip() == before[two]
 
 
@@ -90,7 +83,7 @@ def test_reboot_from_inside(lab: LabStatus, fresh_host: FreshHost, shell: Shell)
         info = control.request(lab.name, "info", name="rebooted")
         return (info["boots"], info["state"]) == (2, "running")
 
-    wait_until(is_back, "booted again")
+    until(is_back, "booted again")
     assert shell("rebooted", "cat /proc/1/stat | cut -d' ' -f22").stdout != boot
     assert int(shell("rebooted", "free -m | awk '/Mem:/ {print $2}'").stdout) == 512
 
@@ -100,7 +93,7 @@ def test_user_data_runs_once_and_says_when_it_is_done(
 ) -> None:
     fresh_host("told", user_data="echo told; date +%s%N >> /ran")
     done = "test -e /var/lib/cloud/instance/boot-finished"
-    wait_until(lambda: shell("told", done, check=False).returncode == 0, "first boot finished")
+    until(lambda: shell("told", done, check=False).returncode == 0, "first boot finished")
     assert shell("told", "sudo cat /var/log/cloud-init-output.log").stdout == "told\n"
     control.request(lab.name, "reboot", name="told")
     assert len(shell("told", "cat /ran").stdout.split()) == 1

@@ -1,6 +1,8 @@
 """The monitoring runbook on the lab: every alarm is heard; what silences them is found (M1-M4)."""
 
+import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from chronos_ops import runner
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill.stamp import leave_stamp
 from chronos_ops.evidence.folder import outputs_dir
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.redact import Redactor
@@ -22,11 +25,15 @@ from chronos_ops.model.result import Result, Verdict
 from chronos_ops.model.settings import load_settings
 from chronos_ops.monitoring.channels import channels, failed_actions
 from chronos_ops.monitoring.conditions import conditions
+from chronos_ops.monitoring.flow import samples
+from chronos_ops.monitoring.series import states
 from chronos_ops.plans.alarms import prefix
 from chronos_ops.plans.topic import EMAIL, NOTIFICATION, topic_arn
 from chronos_ops.runbook_stage import carry_out
+from tests.lab.waiting import until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+QUIET_PERIODS = 60 if "CHRONOS_LONG_TESTS" in os.environ else 6
 RUNBOOK = "cloudwatch_monitoring"
 BACKUP = "pgbackrest_backup_restore"
 
@@ -110,6 +117,26 @@ def test_a_second_run_finds_nothing_to_do(lab: LabStatus, monitored: Result) -> 
     assert again.verdict is Verdict.PASSED, again.reasons
     assert changes(monitored, "applied") > 20
     assert changes(again, "planned") == 0
+
+
+def test_an_idle_database_stays_quiet(monitored: Result, context: Context) -> None:
+    """A control run: nothing happens, and no alarm says otherwise."""
+    assert monitored.verdict is Verdict.PASSED
+    # The age of the drills is the one alarm with a reason: as if one had passed.
+    assert leave_stamp("disaster_recovery", context, Verdict.PASSED) == []
+    wanted = cloudwatch.alarms(prefix(context.settings))
+
+    def all_well() -> bool:
+        return {alarm.state for alarm in context.ask(wanted).values()} == {"OK"}
+
+    until(all_well, "every alarm is OK", 120)
+    quiet = datetime.now(UTC)
+    longest = 3 * QUIET_PERIODS * context.settings.monitoring.period_seconds
+    until(lambda: len(samples(context, "heartbeat", quiet)) >= QUIET_PERIODS, "periods", longest)
+    changed = {name: states(context, name, quiet) for name in context.ask(wanted)}
+    assert len(changed) == 10
+    assert {name: seen for name, seen in changed.items() if seen} == {}
+    assert all_well()
 
 
 def _policy(context: Context) -> None:

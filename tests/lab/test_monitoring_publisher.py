@@ -28,6 +28,7 @@ from chronos_ops.plans.publisher import METRICS_IDENTITY, METRICS_PACKAGES, PUBL
 from chronos_ops.runbook_stage import carry_out, make_plan
 from tests.lab.aws_callers import with_key
 from tests.lab.own_host import own_host
+from tests.lab.waiting import until
 
 pytestmark = pytest.mark.lab
 Run = Callable[..., str]
@@ -83,14 +84,6 @@ def sending(context: Context, run: Run) -> float:
     until(lambda: not active(run), "the end of a tick")
     assert "sent" in tick(run)
     return began
-
-
-def until(look: Callable[[], Any], what: str, seconds: float = 40) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-    return found
 
 
 def active(run: Run) -> bool:
