@@ -1,0 +1,1 @@
+"""The prerequisites of an application: looked at, never changed (A1)."""
