@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from chronos_ops.cli import archive, development, lab, linting, runs, shelf_commands
+from chronos_ops.cli import archive, development, lab, linting, publish, runs, shelf_commands
 from chronos_ops.model.errors import ChronosError
 
 ABORTED = 3  # exit status of what was interrupted, and of what is not known
@@ -37,6 +37,8 @@ app.command(rich_help_panel=_SHELF)(shelf_commands.show)
 app.command(rich_help_panel=_SHELF)(linting.lint)
 app.command(rich_help_panel=_SHELF)(archive.verify)
 app.add_typer(archive.app, name="archive", rich_help_panel=_SHELF)
+app.add_typer(publish.docs, name="docs", rich_help_panel=_SHELF)
+app.add_typer(publish.app, name="publish", rich_help_panel=_SHELF)
 app.add_typer(lab.app, name="lab", rich_help_panel=_WORKSHOP)
 app.command(
     rich_help_panel=_WORKSHOP,
