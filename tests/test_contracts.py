@@ -51,6 +51,7 @@ PLANTED = {
     "a second paramiko": ("lab/planted.py", "import paramiko", "fabric is imported"),
     "a second psycopg": ("drill/planted.py", "from psycopg import sql", "psycopg is imported"),
     "a second boto3": ("evidence/planted.py", "import boto3", "boto3 is imported"),
+    "a second atlassian": ("cli/planted.py", "import atlassian", "atlassian-python-api is"),
     "a second papermill": ("cli/planted.py", "import papermill", "papermill is imported"),
     "a second pandas": ("drill/planted.py", "import pandas", "pandas and matplotlib"),
     "the emulator's library": ("cli/planted.py", "import ministack", "ministack is imported"),

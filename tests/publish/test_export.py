@@ -64,8 +64,8 @@ def test_sections_parameters_and_no_outputs(tmp_path: Path) -> None:
 
 def test_links_are_written_anew_but_not_in_code(tmp_path: Path) -> None:
     said = (
-        "# T\n\n`security_hardening.ipynb`, `preflight.ipynb`, [a](disaster_recovery.ipynb#Old-News),"
-        " [b](#Restore-points), [c](../README.md), [d](https://example.org/#A)\n\n"
+        "# T\n\n`security_hardening.ipynb`, `preflight.ipynb`, "
+        "[a](disaster_recovery.ipynb#Old-News), [b](#Restore-points), [c](../README.md), [d](https://example.org/#A)\n\n"
         "```sh\nls `security_hardening.ipynb` [a](x.ipynb)\n```\n"
     )
     text = markdown(notebook(tmp_path, prose(said)))
@@ -91,5 +91,5 @@ def test_export_writes_only_what_differs(tmp_path: Path) -> None:
 def test_what_is_no_runbook_is_said(tmp_path: Path) -> None:
     path = tmp_path / "x.ipynb"
     path.write_text("{}")
-    with pytest.raises(UnreadableAnswer, match="x.ipynb is not a runbook"):
+    with pytest.raises(UnreadableAnswer, match="is not a runbook"):
         markdown(path)
