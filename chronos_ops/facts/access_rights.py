@@ -16,7 +16,7 @@ _READ = (
     "passwd",
     "shadow",
     "groups",
-    "authorized_keys",
+    "ssh_access",
     "sudo",
     "sudoers",
     "ufw",

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from chronos_ops.facts.audit import Reading, rows
+from chronos_ops.facts.ssh_access import SSH_ACCESS
 from chronos_ops.model.settings import Settings
 
 Options = dict[str, list[str]]
@@ -33,18 +34,6 @@ class Password:
     min_days: int | None
     max_days: int | None
     expires: int | None
-
-
-@dataclass(frozen=True)
-class AuthorizedKey:
-    """A key that opens an account."""
-
-    account: str
-    file: str
-    bits: int
-    fingerprint: str
-    comment: str
-    kind: str  # RSA, ED25519 ...
 
 
 @dataclass(frozen=True)
@@ -103,16 +92,6 @@ def _groups(text: str) -> dict[str, tuple[int, tuple[str, ...]]]:
     }
 
 
-def _keys(text: str) -> list[AuthorizedKey]:
-    found = []
-    for account, file, bits, fingerprint, rest in rows(text, 5):
-        comment, _, kind = rest.rpartition(" ")
-        found.append(
-            AuthorizedKey(account, file, int(bits), fingerprint, comment, kind.strip("()"))
-        )
-    return found
-
-
 def _pairs(text: str) -> dict[str, str]:
     return {
         words[0]: words[1].strip()
@@ -155,10 +134,6 @@ else if ($2 ~ /^\$(y|gy)\$/) k = "yescrypt"; else if ($2 ~ /^\$6\$/) k = "sha512
 else if ($2 ~ /^\$2[abxy]\$/) k = "bcrypt"
 print $1 ":" k ":" $3 ":" $4 ":" $5 ":" $8 }'"""
 
-_KEYS = r"""getent passwd | while IFS=: read -r n _ _ _ _ h _; do
-for f in "$h/.ssh/authorized_keys" "$h/.ssh/authorized_keys2"; do [ -s "$f" ] || continue
-ssh-keygen -lf "$f" | while read -r b p c; do echo "$n $f $b $p $c"; done; done; done"""
-
 _SUDO = r"""for u in root $(getent passwd | awk -F: '$3 >= 1000 && $3 < 65000 { print $1 }'); do
 echo "account $u"; sudo -n -l -U "$u"; done"""
 
@@ -181,7 +156,7 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
         Reading("shadow", _SHADOW, _shadow),
         Reading("groups", "cat /etc/group", _groups),
         Reading("names_twice", _NAMES_TWICE, _duplicates),
-        Reading("authorized_keys", _KEYS, _keys),
+        SSH_ACCESS,
         Reading("sudo", _SUDO, _sudo, accept=(0, 1)),
         Reading(
             "sudoers",

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from chronos_ops.facts import docker_ports
 from chronos_ops.facts.audit import Reading
 from chronos_ops.model.settings import Settings
 
@@ -143,9 +144,5 @@ def readings(_: Settings) -> tuple[Reading, ...]:
         Reading("chains", "nft list chains", _policies),
         Reading("listening", "ss -H -ltnup", _listeners),
         Reading("jails", _JAILS, _jails),
-        Reading(
-            "docker_ports",
-            "! command -v iptables >/dev/null || iptables -w 5 -t nat -S DOCKER 2>/dev/null || :",
-            lambda text: [line for line in text.splitlines() if " DNAT " in line],
-        ),
+        Reading("docker_ports", docker_ports.SCRIPT, docker_ports.published),
     )

@@ -224,6 +224,13 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
+def _upgradable(text: str) -> list[str]:
+    head, *packages = _lines(text) or [""]
+    if not head.startswith("Listing..."):
+        raise ValueError(f"not apt's list: {head[:80]}")
+    return packages
+
+
 def _apt(text: str) -> dict[str, list[str]]:
     """Every value of each option; a list has several."""
     found: dict[str, list[str]] = {}
@@ -259,9 +266,9 @@ _SYSCTL = (
 )
 _STAT = 'for f in {files}; do [ -e "$f" ] && stat -L -c "%a %U %G %n" "$f"; done; :'
 # One pass over the local file systems; what packages leave world-writable has the sticky bit.
-_FIND = r"""find $(findmnt -rno TARGET -t ext2,ext3,ext4,xfs,btrfs,overlay,tmpfs,zfs |
-grep -vE '^/(run/host|run/credentials|run/user|run/lxcfs|proc|sys|dev)(/|$)' |
-grep -vE '^/dev$') -xdev \
+_FIND = r"""places=$(findmnt -rno TARGET -t ext2,ext3,ext4,xfs,btrfs,overlay,tmpfs,zfs |
+grep -vE '^/(run/host|run/credentials|run/user|run/lxcfs|proc|sys|dev)(/|$)') || exit 3
+find $places -xdev \
 \( -type f \( -perm -4000 -o -perm -2000 \) -printf 'suid %p\n' \) , \
 \( \( -type f -o -type d \) -perm -0002 ! \( -type d -perm -1000 \) -printf 'world %p\n' \) , \
 \( \( -nouser -o -nogroup \) -printf 'unowned %p\n' \) 2>/dev/null"""
@@ -363,8 +370,8 @@ def readings(_: Settings) -> tuple[Reading, ...]:
         ),
         Reading(
             "upgrades",  # `apt-get -s upgrade` takes a second of a processor, this a quarter
-            "apt list --upgradable 2>/dev/null | grep / || :",
-            _lines,
+            "apt list --upgradable",
+            _upgradable,
         ),
         Reading(
             "reboot_required",

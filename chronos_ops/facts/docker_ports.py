@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 
-# iptables' own tables, and those of nft (podman's netavark) where nft is there.
-_SCRIPT = r"""
+# iptables' own tables, and those of nft (podman's netavark) where nft is there. A table that cannot
+# be listed is an error: nobody knows then what is published. A kernel without IPv6 has none.
+SCRIPT = r"""
 for p in iptables ip6tables; do
-  command -v $p-save >/dev/null && $p-save -t nat 2>/dev/null | sed -n "/ DNAT /s/^/$p /p"
+  command -v $p-save >/dev/null || continue
+  [ $p = iptables ] || [ -e /proc/net/if_inet6 ] || continue
+  rules=$($p-save -t nat) || exit 1
+  printf '%s\n' "$rules" | sed -n "/ DNAT /s/^/$p /p"
 done
-command -v nft >/dev/null && nft list ruleset 2>/dev/null | sed -n '/dnat /s/^[[:space:]]*/nft /p'
-exit 0
+command -v nft >/dev/null || exit 0
+rules=$(nft list ruleset) || exit 1
+printf '%s\n' "$rules" | sed -n '/dnat /s/^[[:space:]]*/nft /p'
 """
 
 
@@ -30,9 +35,10 @@ class PublishedPort:
         return not self.address.startswith(("127.", "::1"))
 
 
-def _read(answer: ShellAnswer) -> tuple[PublishedPort, ...]:
+def published(text: str) -> tuple[PublishedPort, ...]:
+    """The ports among the rules that SCRIPT lists. Raises UnreadableAnswer."""
     found: dict[tuple[str, str, str], PublishedPort] = {}
-    for line in answer.stdout.splitlines():
+    for line in text.splitlines():
         program, _, rule = line.partition(" ")
         if program not in ("iptables", "ip6tables", "nft") or "dnat " not in rule.lower():
             raise UnreadableAnswer("not a rule that translates addresses", line[:160])
@@ -51,6 +57,10 @@ def _read(answer: ShellAnswer) -> tuple[PublishedPort, ...]:
     return tuple(found.values())
 
 
+def _read(answer: ShellAnswer) -> tuple[PublishedPort, ...]:
+    return published(answer.stdout)
+
+
 DOCKER_PORTS: Fact[tuple[PublishedPort, ...]] = Fact(
-    "docker_ports", ShellQuestion(("sh", "-c", _SCRIPT), sudo=True), _read
+    "docker_ports", ShellQuestion(("sh", "-c", SCRIPT), sudo=True), _read
 )

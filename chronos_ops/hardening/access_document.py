@@ -17,9 +17,10 @@ from chronos_ops.facts.access_rights import (
     lightsail_rules,
 )
 from chronos_ops.facts.audit import Readings
-from chronos_ops.facts.audit_access import Account, AuthorizedKey, Password, SudoRights
+from chronos_ops.facts.audit_access import Account, Password, SudoRights
 from chronos_ops.facts.audit_network import Listener, Ufw
 from chronos_ops.facts.audit_postgres import DatabaseRole, HbaRule
+from chronos_ops.facts.ssh_access import EVERYONE, SshAccess
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
@@ -36,6 +37,7 @@ def access_document(context: Context) -> Outcome:
     broken: dict[str, str] = {}
     host = context.ask(access_rights(context.settings))
     broken |= host.missing
+    broken |= _keys_unread(host)
     body = "".join((*_host_sections(host), *_account_sections(context, broken)))
     head = (
         f"# Access control: {context.settings.target}\n\n"
@@ -59,6 +61,11 @@ def access_document(context: Context) -> Outcome:
 
 
 access_document.probe = True  # type: ignore[attr-defined] # writes into the run's folder alone
+
+
+def _keys_unread(host: Readings) -> dict[str, str]:
+    access: SshAccess | None = host.values.get("ssh_access")
+    return {"SSH keys": ", ".join(access.unread)} if access and access.unread else {}
 
 
 def _complete(broken: Mapping[str, str]) -> Finding:
@@ -121,7 +128,7 @@ def _host_sections(host: Readings) -> list[str]:
     """One section a reading; one that could not be had says so."""
     makers: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], str]]] = {
         "Accounts that may log in": (("passwd", "shadow", "groups"), _accounts),
-        "SSH keys": (("authorized_keys",), _keys),
+        "SSH keys": (("ssh_access",), _keys),
         "sudo": (("sudo",), _sudo),
         "sudoers files": (("sudoers",), _sudoers),
         "Firewall of the host": (("ufw", "chains"), _firewall),
@@ -161,9 +168,26 @@ def _accounts(values: Mapping[str, Any]) -> str:
 
 
 def _keys(values: Mapping[str, Any]) -> str:
-    keys: list[AuthorizedKey] = values["authorized_keys"]
-    rows = sorted((k.account, f"{k.kind} {k.bits}", k.fingerprint, k.comment, k.file) for k in keys)
-    return _table("SSH keys", ("opens", "kind", "fingerprint", "comment", "file"), rows)
+    access: SshAccess = values["ssh_access"]
+    keys = sorted(
+        (
+            _whom(k.account),
+            f"{k.kind} {k.bits}" + (", by its certificates" if k.authority else ""),
+            k.fingerprint,
+            k.comment,
+            k.file,
+        )
+        for k in (*access.keys, *access.authorities)
+    )
+    rows = [*keys, *(("not known", "not read", "?", "", text) for text in access.unread)]
+    ways = [(way.keyword, way.value, [_whom(name) for name in way.accounts]) for way in access.ways]
+    return _table("SSH keys", ("opens", "kind", "fingerprint", "comment", "file"), rows) + _table(
+        "Where sshd looks for keys", ("setting", "value", "for"), ways
+    )
+
+
+def _whom(account: str) -> str:
+    return "every account" if account == EVERYONE else account
 
 
 def _sudo(values: Mapping[str, Any]) -> str:

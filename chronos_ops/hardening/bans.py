@@ -16,7 +16,9 @@ from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.plan import RunCommand
+from chronos_ops.model.settings import Settings
 from chronos_ops.plans.fail2ban import JAILS, is_spared, spared_networks
+from chronos_ops.plans.firewall_wanted import covered, doors
 
 ROLE = "stranger"
 SHORT_SECONDS = 20  # the bans of the proof; long enough to be looked at, short enough to be awaited
@@ -29,13 +31,16 @@ _NAMES = {"sshd": "SSH", "postgresql": "PostgreSQL"}
 def ban_proof(context: Context) -> Outcome:
     """Let a scratch host of this run guess until it is dropped, and see the timed unban.
 
-    With `ban_proof: false` only the jails themselves are judged. What the scratch host needs is
-    journalled first and taken away again, whatever happens.
+    With `ban_proof: false` only the jails themselves are judged, and the ban is not known. What the
+    scratch host needs is journalled first and taken away again, whatever happens.
     """
     findings = judge_jails(context)
     if not getattr(context.parameters, "ban_proof", True):
-        findings.append(_skipped("`ban_proof: false` in the parameters"))
-        return Outcome(summary="The jails were judged; no ban was made.", findings=findings)
+        hint = "run once more with `ban_proof = True`: what was left out is never passed"
+        findings.append(_not_proven("switched off for this run (ban_proof = False)", hint))
+        return Outcome(
+            summary="**Not proven:** the jails were judged; no ban was made.", findings=findings
+        )
     before = context.ask(FAIL2BAN)
     missing = [name for name in JAILS if name not in before.jails]
     if missing:
@@ -145,7 +150,9 @@ def _prove(
         guessed = guess(scratch, target, port, _GUESS_SECONDS)
         seen = context.ask(FAIL2BAN)
         filtered = _nmap(scratch, target, port) if guessed.shut_out else ""
-        findings += judge_ban(jail, host.address, guessed, seen, filtered)
+        findings += judge_ban(
+            jail, host.address, guessed, seen, filtered, strangers=_strangers(settings, port)
+        )
         rows[jail] = {
             "jail": jail,
             "guesses": guessed.guesses,
@@ -173,20 +180,42 @@ def _nmap(scratch: Ssh, host: str, port: int) -> str:
     return said.partition(word)[2].partition("/")[0]
 
 
+def _strangers(settings: Settings, port: int) -> tuple[str, ...]:
+    """Who may come to a port by the parameters, and is not spared: whom a ban could meet."""
+    networks = [n for door in doors(settings) if door.port == port for n in door.networks]
+    spared = spared_networks(settings)
+    return tuple(network for network in networks if not covered(network, spared))
+
+
 def judge_ban(
-    jail: str, address: str, guessed: Guessed, seen: Fail2ban, filtered: str = ""
+    jail: str,
+    address: str,
+    guessed: Guessed,
+    seen: Fail2ban,
+    filtered: str = "",
+    *,
+    strangers: tuple[str, ...],
 ) -> list[Finding]:
-    """Whether the stranger was shut out on the wire, and by fail2ban."""
+    """Whether the stranger was shut out on the wire, and by fail2ban.
+
+    A port that he never reached proves nothing: unless by the parameters it is open to nobody who
+    could be banned (`strangers`), and so is dropped for him.
+    """
     name = _NAMES[jail]
     banned = seen.jails[jail].banned if jail in seen.jails else ()
     if guessed.before == "dropped" and address not in (*banned, *seen.dropped):
         return [
             Finding(
                 id=f"bans.{jail}.dropped",
-                status=Status.NOT_APPLICABLE,
+                status=Status.UNKNOWN if strangers else Status.NOT_APPLICABLE,
                 title=f"A stranger who guesses at {name} is dropped on the wire",
-                observed=f"the firewall drops {address} before any guess: there is nothing to ban",
+                observed=f"dropped for {address} before any guess; by the parameters it is open to "
+                + (", ".join(strangers) or "nobody who could be banned"),
                 expected="open at first, dropped after the guesses",
+                hint="do both firewalls let in whom the parameters name? For this proof the "
+                "scratch host has to be among them (hardening.firewall)"
+                if strangers
+                else "",
                 requirement="H2",
             )
         ]
@@ -276,24 +305,16 @@ def _nothing_left(context: Context, before: Fail2ban, address: str) -> Finding:
     )
 
 
-def _skipped(reason: str) -> Finding:
-    return Finding(
-        id="bans.proof",
-        status=Status.NOT_APPLICABLE,
-        title="A real ban is seen from outside",
-        observed=f"not tried: {reason}",
-        expected="a stranger is dropped",
-        requirement="H2",
-    )
+_WHOM = "narrow postgres.operator_networks to the operators; run the stage fail2ban"
 
 
-def _not_proven(reason: str) -> Finding:
+def _not_proven(reason: str, hint: str = _WHOM) -> Finding:
     return judge(
         "bans.proof",
         "A real ban is seen from outside",
         passed=None,
-        observed=reason,
+        observed=f"not proven: {reason}",
         expected="a stranger is dropped",
-        hint="narrow postgres.operator_networks to the operators; run the stage fail2ban",
+        hint=hint,
         requirement="H2",
     )

@@ -28,6 +28,14 @@ class Firewall(_Strict):
         return value
 
 
+class SshKeys(_Strict):
+    """Ways in by SSH key beside ~/.ssh/authorized_keys; what is not named here fails (H3)."""
+
+    key_files: tuple[str, ...] = ()  # AuthorizedKeysFile, AuthorizedPrincipalsFile, as sshd has it
+    commands: tuple[str, ...] = ()  # AuthorizedKeysCommand, AuthorizedPrincipalsCommand, likewise
+    authorities: tuple[str, ...] = ()  # SHA256:... of each whose certificates open accounts
+
+
 class Bans(_Strict):
     """fail2ban (H2). The operators' networks are never banned; `ignore_networks` adds to them."""
 
@@ -74,7 +82,8 @@ class Certificate(_Strict):
 class DatabaseAccess(_Strict):
     """A role that may come from `networks` to one database, over TLS and with scram (H5).
 
-    `database` may be `all`. The operators' role needs no entry.
+    `database` may be `all`, or `replication`: the keyword of pg_hba.conf, which `all` does not
+    stand for. The operators' role needs no entry.
     """
 
     role: str = Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")
@@ -117,6 +126,7 @@ class Hardening(_Strict):
     """`hardening:` in the parameter file. Without a certificate its steps say so, and fail."""
 
     firewall: Firewall = Firewall()
+    ssh: SshKeys = SshKeys()
     bans: Bans = Bans()
     certificate: Certificate | None = None
     database_access: tuple[DatabaseAccess, ...] = ()  # the applications' roles

@@ -34,13 +34,19 @@ if systemctl is-active --quiet ssh.service; then systemctl reload ssh.service; f
 """
 # Unless a service runs (systemd's ssh.socket starts one for the next caller), nothing is to reload.
 LOAD = RunCommand(argv=("sh", "-c", _LOAD), timeout_seconds=60)
+_STRONG = "awk '/^#/ || $5 + 0 >= 3071'"
 _FILTER = f"""
 set -eu
-awk '/^#/ || $5 + 0 >= 3071' {_MODULI} >{_MODULI}.new
+{_STRONG} {_MODULI} >{_MODULI}.new
 awk '!/^#/ {{n++}} END {{exit n < 1}}' {_MODULI}.new
 cp -a {_MODULI} {_MODULI_BEFORE}
 chmod --reference={_MODULI} {_MODULI}.new
 mv -f {_MODULI}.new {_MODULI}
+"""
+# Only what this file was made from comes back, not the copy of an earlier time.
+_UNFILTER = f"""
+[ -e {_MODULI_BEFORE} ] || exit 0
+if {_STRONG} {_MODULI_BEFORE} | cmp -s - {_MODULI}; then mv -f {_MODULI_BEFORE} {_MODULI}; fi
 """
 
 
@@ -198,15 +204,7 @@ def _moduli(sshd: Sshd) -> Change | None:
         title=f"take {sshd.weak_moduli} of {sshd.moduli} prime numbers out of {_MODULI}",
         why="below 3071 bits a group exchange is no longer safe",
         deeds=(RunCommand(argv=("sh", "-c", _FILTER), timeout_seconds=60),),
-        undo=(
-            RunCommand(
-                argv=(
-                    "sh",
-                    "-c",
-                    f"[ ! -e {_MODULI_BEFORE} ] || mv -f {_MODULI_BEFORE} {_MODULI}",
-                )
-            ),
-        ),
+        undo=(RunCommand(argv=("sh", "-c", _UNFILTER)),),
         before=f"{sshd.moduli} prime numbers, {sshd.weak_moduli} below 3071 bits",
         after=f"{sshd.moduli - sshd.weak_moduli} prime numbers; the former file beside it",
         guard=True,

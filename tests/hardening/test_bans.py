@@ -1,13 +1,16 @@
 """What a stranger's guesses prove, and what they do not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from chronos_ops.facts.fail2ban import Fail2ban
-from chronos_ops.hardening.bans import banned_seconds, judge_ban
+from chronos_ops.hardening import bans
+from chronos_ops.hardening.bans import _strangers, banned_seconds, judge_ban
 from chronos_ops.hardening.guesses import Guessed
 from chronos_ops.model.finding import Status
+from tests.hardening.looking import a_context
 from tests.plans.test_fail2ban import in_operation
 from tests.recorded_cases import example_settings
 
@@ -22,8 +25,14 @@ def seen(*banned: str, dropped: tuple[str, ...] | None = None) -> Fail2ban:
     return replace(running, jails={**running.jails, "sshd": jail}, dropped=sets)
 
 
-def status(guessed: Guessed, fail2ban: Fail2ban, filtered: str = "") -> list[Status]:
-    return [f.status for f in judge_ban("sshd", STRANGER, guessed, fail2ban, filtered)]
+def status(
+    guessed: Guessed,
+    fail2ban: Fail2ban,
+    filtered: str = "",
+    strangers: tuple[str, ...] = ("0.0.0.0/0",),
+) -> list[Status]:
+    found = judge_ban("sshd", STRANGER, guessed, fail2ban, filtered, strangers=strangers)
+    return [f.status for f in found]
 
 
 def test_dropped_on_the_wire_and_named() -> None:
@@ -43,8 +52,29 @@ def test_what_another_hand_dropped_is_no_ban() -> None:
 
 def test_a_port_that_the_firewall_drops_proves_nothing() -> None:
     closed = Guessed("dropped", "dropped", 0, (), 3.0)
-    assert status(closed, seen()) == [Status.NOT_APPLICABLE]
+    (said,) = judge_ban("sshd", STRANGER, closed, seen(), strangers=("0.0.0.0/0",))
+    assert (said.status, said.good) == (Status.UNKNOWN, False)
+    assert "scratch host" in said.hint
     assert status(closed, seen(STRANGER))[0] is Status.UNKNOWN  # a ban from before, not ours
+
+
+def test_a_port_for_operators_alone_has_nobody_to_ban() -> None:
+    closed = Guessed("dropped", "dropped", 0, (), 3.0)
+    assert status(closed, seen(), strangers=()) == [Status.NOT_APPLICABLE]
+    assert status(closed, seen(STRANGER), strangers=())[0] is Status.UNKNOWN
+    settings = example_settings()
+    assert _strangers(settings, settings.host.port) == ("0.0.0.0/0", "::/0")
+    assert _strangers(settings, settings.postgres.port) == ()
+
+
+def test_a_ban_that_was_left_out_is_not_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bans, "judge_jails", lambda _: [])
+    (said,) = bans.ban_proof(a_context(tmp_path, ban_proof=False)).findings
+    assert (said.id, said.status) == ("bans.proof", Status.UNKNOWN)
+    assert "not proven" in said.observed
+    assert "ban_proof = True" in said.hint
 
 
 def test_a_service_that_is_down_is_not_known() -> None:

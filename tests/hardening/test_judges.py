@@ -91,8 +91,8 @@ def test_a_floor_that_is_not_met_or_not_known_is_no_pass(
 
 def test_judges_that_were_switched_off_prove_nothing(tmp_path: Path) -> None:
     outcome = judges.judges(a_context(tmp_path, judges=False))
-    assert {finding.status for finding in outcome.findings} == {Status.NOT_APPLICABLE}
-    assert all("nothing is proven" in finding.observed for finding in outcome.findings)
+    assert {finding.status for finding in outcome.findings} == {Status.UNKNOWN}
+    assert all("not proven" in finding.observed for finding in outcome.findings)
 
 
 def test_what_a_judge_said_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,9 @@ SSH = (
     _sshd("log-level", "LogLevel QUIET"),
     _sshd("banner", "Banner none"),
     _sshd("forwarding", "AllowTcpForwarding yes"),
+    _sshd("key-files", "AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/more/%u"),
+    _sshd("key-commands", "AuthorizedKeysCommand /bin/false\nAuthorizedKeysCommandUser nobody"),
+    _sshd("authorities", "TrustedUserCAKeys /etc/ssh/ssh_host_ed25519_key.pub"),
     _mode("ssh.config-files", "/etc/ssh/sshd_config", "0644", "0600"),
     _mode("ssh.host-key-files", "/etc/ssh/ssh_host_rsa_key.pub", "0664", "0644"),
     Break(

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from chronos_ops.facts.audit import Readings
-from chronos_ops.facts.audit_access import AuthorizedKey
 from chronos_ops.facts.audit_host import readings as host_readings
 from chronos_ops.facts.audit_network import UfwRule
 from chronos_ops.facts.audit_system import Sysctl
+from chronos_ops.facts.ssh_access import AuthorizedKey
 from chronos_ops.hardening.audit import aws_facts, judge_all
 from chronos_ops.model.finding import Status
 from chronos_ops.plans.controls import CONTROLS
@@ -100,7 +100,7 @@ def test_a_container_engine_routes_and_may() -> None:
     assert status(values | {"sysctl": seen}, "network.forwarding") is Status.FAIL
     docker = values | {"sysctl": seen, "container_engine": ["/usr/bin/dockerd"]}
     assert status(docker, "network.forwarding") is Status.NOT_APPLICABLE
-    ports = docker | {"docker_ports": ["-A DOCKER ! -i docker0 -p tcp -j DNAT --to 172.17.0.2:80"]}
+    ports = docker | {"docker_ports": parsed("docker_ports", "published")}
     assert status(ports, "firewall.docker") is Status.FAIL
 
 
@@ -117,7 +117,8 @@ def test_ageing_that_would_lock_a_key_only_operator_out_fails() -> None:
     key = AuthorizedKey("admin", "f", 256, "SHA256:x", "c", "ED25519")
     ageing = dataclasses.replace(values["shadow"]["admin"], max_days=365)
     shadow = values["shadow"] | {"admin": ageing}
-    broken = values | {"shadow": shadow, "authorized_keys": [key]}
+    access = dataclasses.replace(values["ssh_access"], keys=(key,))
+    broken = values | {"shadow": shadow, "ssh_access": access}
     assert status(broken, "accounts.ageing-locks-nobody") is Status.FAIL
     assert status(values, "accounts.ageing-locks-nobody") is Status.PASS
 

@@ -1,6 +1,8 @@
 """SSH by key alone: a drop-in that wins, whatever other hands wrote; nobody locked out."""
 
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -245,3 +247,30 @@ def test_weak_host_keys_are_left_out(settings: Settings) -> None:
     text = drop_in(settings, look({MAIN: DEBIAN}, keys=keys))
     assert "rsa" not in text.lower()
     assert "HostKeyAlgorithms ssh-ed25519\n" in text
+
+
+@pytest.mark.parametrize(
+    ("now", "copied", "restored"),
+    [
+        ("strong", "strong weak", "strong weak"),  # what was made from the copy
+        ("strong weak", "older weak", "strong weak"),  # nothing was filtered: the copy is stale
+        ("strong", None, "strong"),
+    ],
+)
+def test_prime_numbers_are_put_back_from_their_own_copy_alone(
+    settings: Settings, tmp_path: Path, now: str, copied: str | None, restored: str
+) -> None:
+    bits = {"strong": 4095, "older": 8191, "weak": 2047}
+
+    def text(words: str) -> str:
+        return "# moduli\n" + "".join(f"20 2 6 100 {bits[w]} 2 {w}\n" for w in words.split())
+
+    moduli = tmp_path / "moduli"
+    moduli.write_text(text(now))
+    if copied is not None:
+        Path(f"{moduli}.before-chronos").write_text(text(copied))
+    (deed,) = plan(settings, {"sshd": look({MAIN: DEBIAN})}).changes[1].undo
+    assert isinstance(deed, RunCommand)
+    script = deed.argv[-1].replace("/etc/ssh/moduli", str(moduli))
+    subprocess.run(["sh", "-c", script], check=True)
+    assert moduli.read_text() == text(restored)

@@ -14,12 +14,14 @@ from chronos_ops.plans.controls import (
     postgres_privileges,
     services,
     ssh,
+    ssh_keys,
     sudo,
     updates,
 )
 
 CONTROLS: tuple[Control, ...] = (
     *ssh.CONTROLS,
+    *ssh_keys.CONTROLS,
     *firewall.CONTROLS,
     *accounts.CONTROLS,
     *passwords.CONTROLS,

@@ -1,8 +1,9 @@
 """Controls of accounts, their homes and shells."""
 
-from chronos_ops.facts.audit_access import Account, AuthorizedKey, Password
+from chronos_ops.facts.audit_access import Account, Password
 from chronos_ops.model.control import Control, Verdict
 from chronos_ops.model.settings import Settings
+from chronos_ops.plans.controls.ssh_keys import keys_known, keys_of
 from chronos_ops.plans.controls.verdicts import (
     CIS,
     CIS_POSTGRES,
@@ -79,8 +80,7 @@ def _shellless(_: Settings, values: Values) -> Verdict:
 
 def _postgres(_: Settings, values: Values) -> Verdict:
     shadow: dict[str, Password] = values["shadow"]
-    keys: list[AuthorizedKey] = values["authorized_keys"]
-    wrong = [f"key {k.fingerprint}" for k in keys if k.account == "postgres"]
+    wrong = [f"key {key.fingerprint}" for key in keys_of(values, "postgres")]
     if "postgres" in shadow and shadow["postgres"].kind not in _CLOSED:
         wrong.append("a password")
     return none_of(wrong, "nobody logs in as postgres: sudo is the way")
@@ -201,8 +201,8 @@ CONTROLS: tuple[Control, ...] = (
         "accounts.postgres-login",
         "Nobody logs in as postgres",
         f"{CIS_POSTGRES} 4.1",
-        "shadow authorized_keys",
-        _postgres,
+        "shadow ssh_access",
+        keys_known(_postgres),
         "passwd -l postgres; remove ~postgres/.ssh/authorized_keys",
     ),
     control(

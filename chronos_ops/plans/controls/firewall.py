@@ -3,6 +3,7 @@
 import ipaddress
 
 from chronos_ops.facts.audit_network import Jail, Listener, Ufw, UfwRule
+from chronos_ops.facts.docker_ports import PublishedPort
 from chronos_ops.model.control import Control, Verdict
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.controls.verdicts import (
@@ -125,7 +126,9 @@ def _logging(_: Settings, values: Values) -> Verdict:
 
 
 def _docker(_: Settings, values: Values) -> Verdict:
-    return none_of(values["docker_ports"], "no published container port goes round UFW")
+    ports: tuple[PublishedPort, ...] = values["docker_ports"]
+    past = [port.rule for port in ports if port.public]
+    return none_of(past, "no published container port goes round UFW")
 
 
 # -- bans

@@ -1,10 +1,10 @@
 """Controls of passwords: what opens an account, ageing, PAM."""
 
-from collections import Counter
-
-from chronos_ops.facts.audit_access import Account, AuthorizedKey, Password
+from chronos_ops.facts.audit_access import Account, Password
+from chronos_ops.facts.ssh_access import SshAccess
 from chronos_ops.model.control import Control, Verdict
 from chronos_ops.model.settings import Settings
+from chronos_ops.plans.controls.ssh_keys import keys_known
 from chronos_ops.plans.controls.verdicts import (
     CIS,
     Judge,
@@ -75,10 +75,9 @@ def _method(_: Settings, values: Values) -> Verdict:
 def _age_locks_nobody(_: Settings, values: Values) -> Verdict:
     """PAM's account phase refuses a key login too, once the password has expired."""
     shadow: dict[str, Password] = values["shadow"]
-    keys: list[AuthorizedKey] = values["authorized_keys"]
-    counted = Counter(key.account for key in keys)
+    access: SshAccess = values["ssh_access"]
     wrong = []
-    for name in counted:
+    for name in dict.fromkeys(key.account for key in access.keys):
         password = shadow.get(name, _NO_PASSWORD)
         ages = password.max_days is not None and 0 <= password.max_days < _NEVER_EXPIRES
         if password.kind == "locked" and ages:
@@ -183,8 +182,8 @@ CONTROLS: tuple[Control, ...] = (
         "accounts.ageing-locks-nobody",
         "Ageing locks no key-only account out",
         "chage(1); pam_unix(8), account; requirement H9",
-        "shadow authorized_keys",
-        _age_locks_nobody,
+        "shadow ssh_access",
+        keys_known(_age_locks_nobody),
         "chage -M -1 -E -1 NAME",
     ),
     control(

@@ -1,6 +1,6 @@
 """Controls of the SSH server, judged from `sshd -T`: drop-ins and Match blocks included (H3)."""
 
-from chronos_ops.facts.audit_access import AuthorizedKey, Options
+from chronos_ops.facts.audit_access import Options
 from chronos_ops.facts.audit_system import FileMode
 from chronos_ops.model.control import Control, Verdict
 from chronos_ops.model.settings import Settings
@@ -11,7 +11,6 @@ from chronos_ops.plans.controls.verdicts import (
     control,
     judged,
     none_of,
-    not_applicable,
     number,
 )
 
@@ -79,21 +78,6 @@ def _startups(_: Settings, values: Values) -> Verdict:
     return judged(good, seen, "at most 10:30:60")
 
 
-def _allowed(settings: Settings, values: Values) -> Verdict:
-    """AllowUsers or AllowGroups; without them, keys are what lets an account in."""
-    found = {k: values["sshd"].get(k, []) for k in ("allowusers", "allowgroups")}
-    said = " ".join(f"{k} {' '.join(v)}" for k, v in found.items() if v)
-    keys: list[AuthorizedKey] = values["authorized_keys"]
-    opened = sorted({key.account for key in keys})
-    known = ("root", "postgres", settings.host.user)  # the first two have controls of their own
-    others = [name for name in opened if name not in known]
-    return judged(
-        bool(said) or not others,
-        said or f"keys open {', '.join(opened) or 'no account'}",
-        f"{settings.host.user} alone, or AllowUsers or AllowGroups",
-    )
-
-
 def _banner(_: Settings, values: Values) -> Verdict:
     seen = _value(values["sshd"], "banner")
     return judged(seen not in ("", "none"), f"banner {seen or 'none'}", "a file")
@@ -134,16 +118,6 @@ def _host_keys(_: Settings, values: Values) -> Verdict:
     return none_of(wrong, "private keys 0600, public ones 0644, root's")
 
 
-def _key_strength(_: Settings, values: Values) -> Verdict:
-    keys: list[AuthorizedKey] = values["authorized_keys"]
-    weak = [
-        f"{k.account}: {k.kind} {k.bits} {k.comment}"
-        for k in keys
-        if k.kind == "DSA" or (k.kind == "RSA" and k.bits < 2048)
-    ]
-    return none_of(weak, f"no DSA key and no RSA key below 2048 bits among {len(keys)}")
-
-
 def _key_files(_: Settings, values: Values) -> Verdict:
     wrong = [
         f"{m.path} {m.mode:o}"
@@ -159,15 +133,6 @@ def _grace(settings: Settings, values: Values) -> Verdict:
 
 def _user_environment(settings: Settings, values: Values) -> Verdict:
     return _is("permituserenvironment", "no")(settings, values)
-
-
-def _root_keys(_: Settings, values: Values) -> Verdict:
-    if _value(values["sshd_root"], "permitrootlogin") == "no":
-        return not_applicable("root cannot log in at all", "no key opens root's account")
-    keys: list[AuthorizedKey] = values["authorized_keys"]
-    return none_of(
-        [k.fingerprint for k in keys if k.account == "root"], "no key opens root's account"
-    )
 
 
 CONTROLS: tuple[Control, ...] = (
@@ -303,14 +268,6 @@ CONTROLS: tuple[Control, ...] = (
         _STAGE,
     ),
     control(
-        "ssh.allowed-users",
-        "Only known accounts may log in",
-        f"{CIS} 5.1.4",
-        "sshd authorized_keys",
-        _allowed,
-        "remove the key, or name the accounts in AllowUsers",
-    ),
-    control(
         "ssh.banner", "A warning is shown before the login", f"{CIS} 5.1.5", "sshd", _banner, _STAGE
     ),
     control(
@@ -338,27 +295,11 @@ CONTROLS: tuple[Control, ...] = (
         "chmod 0600 /etc/ssh/ssh_host_*_key",
     ),
     control(
-        "ssh.authorized-key-strength",
-        "Every key that opens an account is strong",
-        "ssh-keygen(1) -b; NIST SP 800-57 part 1, table 2",
-        "authorized_keys",
-        _key_strength,
-        "replace the key by an ed25519 one",
-    ),
-    control(
         "ssh.authorized-key-files",
         "Key files are their owner's alone",
         f"{CIS} 7.2.10",
         "homes",
         _key_files,
         "chmod 0700 ~/.ssh; chmod 0600 ~/.ssh/authorized_keys",
-    ),
-    control(
-        "ssh.root-keys",
-        "No key opens root's account",
-        "sshd_config(5) PermitRootLogin",
-        "sshd_root authorized_keys",
-        _root_keys,
-        "empty /root/.ssh/authorized_keys",
     ),
 )
