@@ -9,24 +9,34 @@ from chronos_ops.model.question import Fact, Rows, ShellAnswer, ShellQuestion, S
 
 @dataclass(frozen=True)
 class Login:
-    """A role that may log in. `password`: scram, md5, or none."""
+    """A role that may log in. `password`: scram, md5, or none; `groups`: of whom it is a member."""
 
     name: str
     superuser: bool
     password: str
+    groups: tuple[str, ...] = ()
 
 
 _LOGINS = """
+WITH RECURSIVE belongs(member, role) AS (
+    SELECT member, roleid FROM pg_auth_members
+    UNION SELECT b.member, m.roleid FROM belongs b JOIN pg_auth_members m ON m.member = b.role)
 SELECT rolname AS name, rolsuper AS superuser,
        CASE WHEN rolpassword IS NULL THEN 'none'
             WHEN rolpassword LIKE 'SCRAM-SHA-256$%' THEN 'scram'
-            WHEN rolpassword LIKE 'md5%' THEN 'md5' ELSE 'unknown' END AS password
-FROM pg_authid WHERE rolcanlogin ORDER BY rolname
+            WHEN rolpassword LIKE 'md5%' THEN 'md5' ELSE 'unknown' END AS password,
+       coalesce((SELECT json_agg(g.rolname ORDER BY g.rolname)
+                 FROM belongs b JOIN pg_roles g ON g.oid = b.role
+                 WHERE b.member = a.oid), '[]') AS groups
+FROM pg_authid a WHERE rolcanlogin ORDER BY rolname
 """
 
 
 def _read_logins(rows: Rows) -> tuple[Login, ...]:
-    return tuple(Login(row["name"], bool(row["superuser"]), row["password"]) for row in rows)
+    return tuple(
+        Login(row["name"], bool(row["superuser"]), row["password"], tuple(row["groups"]))
+        for row in rows
+    )
 
 
 LOGINS: Fact[tuple[Login, ...]] = Fact("postgres_logins", SqlQuestion(_LOGINS), _read_logins)
@@ -76,25 +86,36 @@ RULES: Fact[tuple[Rule, ...]] = Fact("postgres_rules", SqlQuestion(_RULES), _rea
 
 @dataclass(frozen=True)
 class Visitor:
-    """A client that is connected over the network now."""
+    """A client that is connected now. `address`: "" over the unix socket."""
 
     role: str
     database: str
     address: str
     tls: bool
+    replication: bool = False
 
 
+# Those who ask now are left out; background workers are no clients.
 _VISITORS = """
 SELECT DISTINCT a.usename AS role, coalesce(a.datname, 'replication') AS database,
-       host(a.client_addr) AS address, coalesce(s.ssl, false) AS tls
+       coalesce(host(a.client_addr), '') AS address, coalesce(s.ssl, false) AS tls,
+       a.datname IS NULL AS replication
 FROM pg_stat_activity a LEFT JOIN pg_stat_ssl s USING (pid)
-WHERE a.client_addr IS NOT NULL AND a.usename IS NOT NULL ORDER BY 1, 2, 3
+WHERE a.backend_type IN ('client backend', 'walsender') AND a.usename IS NOT NULL
+  AND a.pid <> pg_backend_pid() ORDER BY 1, 2, 3
 """
 
 
 def _read_visitors(rows: Rows) -> tuple[Visitor, ...]:
     return tuple(
-        Visitor(row["role"], row["database"], row["address"], bool(row["tls"])) for row in rows
+        Visitor(
+            role=row["role"],
+            database=row["database"],
+            address=row["address"],
+            tls=bool(row["tls"]),
+            replication=bool(row["replication"]),
+        )
+        for row in rows
     )
 
 

@@ -1,30 +1,35 @@
-"""pg_hba.conf from the parameters alone: from outside TLS, scram, and the declared roles (H5).
+"""pg_hba.conf, written whole: from outside TLS, scram, and the declared roles alone (H5).
+
+What another hand wrote for this machine itself (socket, loopback) stays, with scram for md5 and
+password, and peer for ident on the socket. Everything else of another hand goes: each such line
+that lets somebody in is a refusal (plans/hba_lockout.py) unless a declared role replaces it.
+A `reject`, and a comment, go unasked: they are in the diff.
 
 The operators' block is the backup runbook's own text (plans/access.py): either runbook finds it as
 it wants it, whichever ran last.
 """
 
-import ipaddress
 from typing import Any
 
 from chronos_ops.facts import postgres
 from chronos_ops.facts.hba import Line, records
-from chronos_ops.facts.postgres_access import LOGINS, VISITORS, Login, Visitor
+from chronos_ops.facts.postgres_access import LOGINS, VISITORS, Login
 from chronos_ops.facts.postgres_files import CONFIG_FILES, ConfigFiles
 from chronos_ops.model.plan import Change, Effect, Plan, RunSql, WriteFile
 from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
-from chronos_ops.plans.access import block_of, hba_block
+from chronos_ops.plans.access import hba_block
 from chronos_ops.plans.cluster import declared_cluster, missing_cluster
+from chronos_ops.plans.hba_lines import OURS, SOCKET, kept, of_another_hand
+from chronos_ops.plans.hba_lockout import locked_out
 
 HEAD = """\
-# Written by chronos-ops from its parameter file: what is changed here by hand is taken back by
-# the next run. Roles of applications are declared in hardening.database_access.
+# Written by chronos-ops from its parameter file. Roles of applications are declared there, in
+# hardening.database_access. By hand: lines for this machine itself alone (socket, loopback); the
+# next run keeps them above the others, and refuses to go on at any other.
 # TYPE   DATABASE     USER               ADDRESS             METHOD
 """
-_LOCAL_METHODS = ("peer", "reject", "scram-sha-256", "cert")
-_WEAK = ("md5", "password")
 _LOOK_FIRST = """
 DO $$
 DECLARE wrong text;
@@ -55,7 +60,7 @@ def facts(_: Settings) -> dict[str, Fact[Any]]:
 
 
 def plan(settings: Settings, values: dict[str, Any]) -> Plan:
-    """The whole file, generated; nobody who is connected now is locked out unasked."""
+    """The whole file; whoever would lose the way in is a refusal that names role or line."""
     name = "postgres-hba"
     cluster = declared_cluster(settings, values["clusters"])
     if cluster is None:
@@ -63,33 +68,36 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     files: ConfigFiles = values["files"]
     logins: tuple[Login, ...] = values["logins"]
     text = hba_text(settings, files.hba_text, [r.name for r in logins if r.superuser])
-    refusals = _locked_out(settings, text, values["visitors"]) if text != files.hba_text else ()
-    refusals += _without_password(settings, logins)
     return Plan(
         name=name,
         changes=() if text == files.hba_text else (_change(files, text),),
         noop_reason="" if text != files.hba_text else "pg_hba.conf is as declared",
-        refusals=refusals,
+        refusals=locked_out(settings, files.hba_text, text, logins, values["visitors"]),
     )
 
 
 def hba_text(settings: Settings, current: str, superusers: list[str]) -> str:
-    """The wanted file. What `current` admits on this machine itself is kept, weak methods not."""
-    lines = [Line("local", "all", "postgres", "", "peer")]
-    for line in records(current.replace(block_of(current).rstrip("\n") or "\0", "")):
-        if (kept := _kept(line)) and kept not in lines:
-            lines.append(kept)
-    outside = [Line("host", "all", _quoted(role), "all", "reject") for role in superusers]
+    """The wanted file: what stays of `current` (plans/hba_lines.py), then what is declared."""
+    lines = [SOCKET]
+    for line in records(of_another_hand(current)):
+        if (stays := kept(line)) and stays not in lines:
+            lines.append(stays)
+    refused = [Line("host", "all", _quoted(role), "all", "reject") for role in superusers]
+    outside = []
     networks = database_networks(settings)
     for access in settings.hardening.database_access:
-        database = access.database if access.database == "all" else _quoted(access.database)
+        keyword = access.database in ("all", "replication")
+        database = access.database if keyword else _quoted(access.database)
         for network in networks if access.networks is None else access.networks:
-            outside.append(Line("hostssl", database, access.role, network, "scram-sha-256"))
+            outside.append(
+                Line("hostssl", database, _quoted(access.role), network, "scram-sha-256")
+            )
     return (
         HEAD
         + "".join(f"{line.text()}\n" for line in lines)
         + "# From outside: TLS and scram, never a superuser; whatever is not named is refused.\n"
-        + "".join(f"{line.text()}\n" for line in outside)
+        + "".join(f"{line.text()}\n" for line in refused)
+        + "".join(f"{line.text()}  {OURS}\n" for line in outside)
         + hba_block(settings)
     )
 
@@ -99,15 +107,6 @@ def _quoted(name: str) -> str:
     plain = name.isascii() and name.replace("_", "a").isalnum() and name.lower() == name
     keyword = name in ("all", "sameuser", "samerole", "samegroup", "replication")
     return name if plain and not keyword else f'"{name}"'
-
-
-def _kept(line: Line) -> Line | None:
-    """A line of this machine's own, with scram for a weaker password; None: not to be kept."""
-    if line.kind != "local" and not (line.kind.startswith("host") and line.loopback):
-        return None
-    if line.method in _WEAK:
-        return Line(line.kind, line.database, line.user, line.address, "scram-sha-256")
-    return line if line.method in _LOCAL_METHODS else None
 
 
 def _change(files: ConfigFiles, text: str) -> Change:
@@ -127,45 +126,6 @@ def _change(files: ConfigFiles, text: str) -> Change:
         before=files.hba_text,
         after=text,
         effect=Effect.RELOAD,
-    )
-
-
-def _locked_out(settings: Settings, text: str, visitors: tuple[Visitor, ...]) -> tuple[str, ...]:
-    """Clients of this moment that could not come again."""
-    admitted = [line for line in records(text) if line.method != "reject"]
-    lost = [v for v in visitors if not any(_admits(line, v) for line in admitted)]
-    return tuple(
-        f"the role {v.role} is connected to {v.database} from {v.address} "
-        f"{'over TLS' if v.tls else 'without TLS'} and could not come again: declare it in "
-        "hardening.database_access, let it use TLS, or end it"
-        for v in lost
-        if not (v.role == settings.postgres.operator_role and not v.tls)
-    )
-
-
-def _admits(line: Line, visitor: Visitor) -> bool:
-    if line.kind == "local" or (line.kind == "hostssl" and not visitor.tls):
-        return False
-    if line.user.strip('"') not in ("all", visitor.role):
-        return False
-    if line.database.strip('"') not in ("all", visitor.database):
-        return False
-    address = ipaddress.ip_address(visitor.address)
-    if line.address in ("samehost", "localhost"):
-        return address.is_loopback
-    network = ipaddress.ip_network(line.address, strict=False)
-    return address.version == network.version and address in network
-
-
-def _without_password(settings: Settings, logins: tuple[Login, ...]) -> tuple[str, ...]:
-    """A declared role whose password is kept as md5 could not log in any more."""
-    declared = {access.role for access in settings.hardening.database_access}
-    declared.add(settings.postgres.operator_role)
-    weak = [login.name for login in logins if login.password == "md5" and login.name in declared]
-    return tuple(
-        f"the password of {name} is kept as md5, and scram cannot use it: set it anew "
-        f"(\\password {name}, with password_encryption = scram-sha-256)"
-        for name in weak
     )
 
 

@@ -37,6 +37,10 @@ hostnossl all all ::/0 scram-sha-256
 """
 CLUSTER = Cluster("17", "main", 5432, "online", "postgres", "/var/lib/postgresql/17/main")
 POSTGRES = Login("postgres", superuser=True, password="none")
+APP = Login("app", superuser=False, password="scram")
+REPORT = Login("report", superuser=False, password="scram")
+OPERATOR = Login("chronos_operator", superuser=False, password="scram")
+LOGINS = (APP, OPERATOR, POSTGRES, REPORT)
 
 
 def settings_of(*declared: DatabaseAccess, **firewall: Any) -> Settings:
@@ -49,7 +53,7 @@ def settings_of(*declared: DatabaseAccess, **firewall: Any) -> Settings:
 def plan_of(
     settings: Settings,
     text: str = DEBIAN,
-    logins: tuple[Login, ...] = (POSTGRES,),
+    logins: tuple[Login, ...] = LOGINS,
     visitors: tuple[Visitor, ...] = (),
 ) -> Plan:
     recorded = parsed("postgres_config_files", "debian-13")
@@ -135,6 +139,11 @@ def test_declared_roles_come_to_their_database_from_their_networks() -> None:
         (Visitor("report", "other", "203.0.113.9", tls=True), True),
         (Visitor("app", "appdb", "127.0.0.1", tls=False), False),
         (Visitor("app", "appdb", "::1", tls=False), False),
+        (Visitor("app", "appdb", "", tls=False), False),
+        (Visitor("postgres", "postgres", "", tls=False), False),
+        (Visitor("postgres", "replication", "", tls=False, replication=True), False),
+        (Visitor("report", "replication", "203.0.113.9", tls=True, replication=True), True),
+        (Visitor("gone", "appdb", "203.0.113.9", tls=True), False),  # it may not log in any more
     ],
 )
 def test_who_is_connected_now_is_not_locked_out_unasked(visitor: Visitor, refused: bool) -> None:
@@ -150,6 +159,8 @@ def test_a_declared_role_with_an_md5_password_is_named_before_it_is_locked_out()
     settings = settings_of(DatabaseAccess(role="app", database="appdb"))
     old = Login("app", superuser=False, password="md5")
     other = Login("idle", superuser=False, password="md5")
+    settled = plan_of(settings).changes[0].after
+    assert "app is kept as md5" in plan_of(settings, settled, (POSTGRES, old)).refusals[0]
     assert "app is kept as md5" in plan_of(settings, logins=(POSTGRES, old)).refusals[0]
     assert not plan_of(settings, logins=(POSTGRES, other)).refusals
 
