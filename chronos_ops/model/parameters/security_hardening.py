@@ -7,5 +7,5 @@ class SecurityHardening(RunbookParameters):
     """See notebooks/security_hardening.ipynb."""
 
     allow_restart: bool = False  # PostgreSQL may be restarted where a change needs it (B3)
-    ban_proof: bool = True  # prove a ban from a scratch host that is made and deleted (H2)
-    judges: bool = True  # ask ssh-audit, sslyze, lynis and nmap too
+    ban_proof: bool = True  # from a scratch host, made and deleted; without it no run passes (H2)
+    judges: bool = True  # ask ssh-audit, sslyze and lynis too; without them no run passes
