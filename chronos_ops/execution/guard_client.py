@@ -15,7 +15,8 @@ from chronos_ops.execution.new_connection import answers, answers_twice, explain
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.plan import Change
 
-_EFFECT_SECONDS = 4.0  # until a list that was put is in force: a connection before says nothing
+_PAUSE_SECONDS = 3.0  # between connections, while what was changed may still come into force
+_REFUSED_SECONDS = 25.0  # for so long no new connection: it has, and has locked out
 _AGAIN_SECONDS = 60.0  # after the undo, until a new connection must work
 
 
@@ -46,10 +47,20 @@ class ClientGuard:
         """A second, new connection with sudo. Raises TransportError, CommandFailed."""
         seconds = self.context.settings.hardening.guard_seconds
         with closing(Ssh(self.ssh.address, self.ssh.journal)) as second:
-            deadline = time.monotonic() + seconds / 2
-            answers_twice(self.context, second, deadline, _EFFECT_SECONDS)
+            answers_twice(self.context, second, time.monotonic() + seconds / 2)
+            self._watch(second)
         self.armed = False
         self.context.journal.removed(self._resource)
+
+    def _watch(self, second: Ssh) -> None:
+        """A change that comes into force late is judged at the end of its time, or when it does."""
+        late = max(change.late_seconds for change in self.changes)
+        end = time.monotonic() + late
+        while (left := end - time.monotonic()) > 0:
+            self.context.say(f"new connections must go on to work, for {left:.0f} s …")
+            second.close()
+            time.sleep(min(_PAUSE_SECONDS, left))
+            answers(self.context, second, time.monotonic() + _REFUSED_SECONDS)
 
     def take_back(self, error: BaseException) -> ChronosError | None:
         """Every undo, whatever happened; then a new connection must work."""

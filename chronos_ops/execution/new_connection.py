@@ -34,14 +34,12 @@ def answers(context: Context, ssh: Ssh, deadline: float) -> None:
             pause = min(pause * 2, 3.0)
 
 
-def answers_twice(
-    context: Context, ssh: Ssh, deadline: float, settled_seconds: float = SETTLED_SECONDS
-) -> None:
+def answers_twice(context: Context, ssh: Ssh, deadline: float) -> None:
     """As `answers`, and once more when the change has settled; `ssh` is open afterwards."""
     context.say("trying a second, new connection …")
     with closing(ssh):
         answers(context, ssh, deadline)
-    time.sleep(settled_seconds)
+    time.sleep(SETTLED_SECONDS)
     answers(context, ssh, max(deadline, time.monotonic() + 1))
 
 

@@ -100,8 +100,15 @@ class ChallengePort:
     challenge_running: bool  # certbot is at work
 
 
-_PORT_SCRIPT = """
-echo "certbot $(pgrep -cx certbot)"
+# A process may call itself anything; certbot at work holds this lock, and only root can.
+AT_WORK = """
+at_work() {
+  lock=$(stat -c %i /etc/letsencrypt/.certbot.lock 2>/dev/null) || { echo 0; return; }
+  grep -c "POSIX .*:$lock [0-9]" /proc/locks || :
+}
+"""
+_PORT_SCRIPT = f"""{AT_WORK}
+echo "certbot $(at_work)"
 echo "listener $(ss -Hltnp 'sport = :80' | sed -n 's/.*users:(("\\([^"]*\\)".*/\\1/p' | sort -u)"
 command -v ufw >/dev/null && ufw show added || echo 'no ufw'
 """

@@ -5,6 +5,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from chronos_ops.facts.certbot import AT_WORK
 from chronos_ops.facts.files import FileState
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
@@ -16,12 +17,12 @@ DEFAULTS = "/etc/default/ufw"
 FILES = (RULES4, RULES6, CONF, DEFAULTS)
 FRAMEWORK = ("before.rules", "before6.rules", "after.rules", "after6.rules")
 
-_SCRIPT = rf"""
+_SCRIPT = rf"""{AT_WORK}
 command -v ufw >/dev/null || {{ echo absent; exit 0; }}
 echo "version $(ufw version | sed -n 1p)"
 ufw status | sed -n 's/^Status: /status /p'
 echo "unit $(systemctl is-enabled ufw.service) $(systemctl is-active ufw.service)"
-echo "challenge $(pgrep -cx certbot)"
+echo "challenge $(at_work)"
 for f in {" ".join(FILES)}; do
   [ ! -f $f ] || echo "file $f $(stat -c '%a %U %G' $f) $(base64 -w0 $f)"
 done

@@ -20,8 +20,9 @@ def firewalls(context: Context) -> Outcome:
     opened = firewalls_judge.really_open(host, front)
     findings = [
         firewalls_judge.judge_agreement(settings, ufw, ports, ipv6=ipv6),
+        firewalls_judge.judge_families(settings, ports, ipv6=ipv6),
         firewalls_judge.judge_database(settings, opened),
-        firewalls_judge.judge_challenge_port(ufw),
+        firewalls_judge.judge_challenge_port(settings, ufw),
         firewalls_judge.judge_published(published),
         firewalls_judge.judge_framework(ufw),
     ]

@@ -142,6 +142,7 @@ class Change(BaseModel):
     # H9: may lock the operator out. Its `undo` (files and commands only) runs on the host by itself
     # unless a second, new connection with sudo succeeds; one of AWS calls only, on this machine.
     guard: bool = False
+    late_seconds: float = 0  # H9: it may come into force so late; new connections are tried so long
     creates: str = ""  # resource that comes into being: "s3:bucket/project-chronos-backups"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from chronos_ops.facts import postgres
 from chronos_ops.facts.backups import info
-from chronos_ops.facts.lightsail_ports import open_ports
+from chronos_ops.facts.lightsail_ports import has_ipv6, open_ports
 from chronos_ops.facts.postgres_files import CONFIG_FILES, ConfigFiles
 from chronos_ops.facts.secret_store import secrets
 from chronos_ops.model.plan import (
@@ -41,6 +41,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
         "roles": postgres.ROLES,
         "info": info(settings.backup.stanza),
         "ports": open_ports(settings.host.instance),
+        "ipv6": has_ipv6(settings.host.instance),
         "secrets": secrets(settings.postgres.operator_password_secret),
     }
 
@@ -80,7 +81,7 @@ def plan(settings: Settings, values: dict[str, Any], *, run_id: str = "") -> Pla
         cluster=cluster,
     )
     refusals += restart_refusals(listen, values["info"])
-    door = database_door(settings, values["ports"])
+    door = database_door(settings, values["ports"], ipv6=values["ipv6"])
     changes = [listen, _hba(settings, files), _role(settings, values, run_id), door]
     done = tuple(change for change in changes if change is not None)
     return Plan(

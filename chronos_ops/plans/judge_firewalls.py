@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chronos_ops.facts.docker_ports import PublishedPort
@@ -10,7 +10,8 @@ from chronos_ops.facts.lightsail_ports import OpenPort
 from chronos_ops.facts.ufw import Ufw, UfwRule
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.settings import Settings
-from chronos_ops.plans.firewall_wanted import HTTP, lightsail_doors, merged, world_open
+from chronos_ops.plans.firewall_wanted import HTTP, doors, lightsail_doors, merged, world_open
+from chronos_ops.plans.ufw import CHALLENGE, CHALLENGE_RULES
 
 _STAGES = "stages `host-firewall` and `lightsail-firewall` set both from the parameters"
 _ALL = (0, 65535)
@@ -111,13 +112,13 @@ def judge_agreement(
             expected="the same ports from the same networks",
             requirement="H1",
         )
-    host = {_key(o): seen for o in host_openings(ufw) if (seen := _seen(o, ipv6))}
+    outside = outside_challenge(settings, ufw)
+    host = {_key(o): seen for o in host_openings(outside) if (seen := _seen(o, ipv6))}
     front = {_key(o): seen for o in lightsail_openings(ports) if (seen := _seen(o, ipv6))}
     declared = any(door.port == HTTP for door in lightsail_doors(settings))
     http = ("tcp", HTTP, HTTP)
-    if declared and http in front and (http not in host or ufw.challenge):
+    if declared and http in front and http not in host:
         del front[http]
-        host.pop(http, None)
     wrong = []
     for key in sorted({*host, *front}):
         ours, theirs = host.get(key, ()), front.get(key, ())
@@ -128,6 +129,12 @@ def judge_agreement(
                 f"Lightsail {', '.join(theirs) or 'closed'}"
             )
     wrong += [f"UFW alone: {rule.shown}" for rule in ufw.rules if _one_sided(rule)]
+    wrong += [
+        f"Lightsail alone: {port.first}/{port.protocol} from {alias}"
+        for port in ports
+        for alias in port.aliases
+        if "0.0.0.0/0" not in port.cidrs
+    ]
     return judge(
         identifier,
         title,
@@ -136,6 +143,36 @@ def judge_agreement(
         expected="the same ports from the same networks"
         + (", and 80 in Lightsail's alone" if declared else ""),
         hint=_STAGES,
+        requirement="H1",
+    )
+
+
+def outside_challenge(settings: Settings, ufw: Ufw) -> Ufw:
+    """As it is when the challenge under way is over: without certbot's own rule for port 80."""
+    if not ufw.challenge or all(door.port != HTTP for door in lightsail_doors(settings)):
+        return ufw
+    passing = {rule.meaning for rule in CHALLENGE_RULES}
+    return replace(
+        ufw,
+        rules=tuple(r for r in ufw.rules if not (r.comment == CHALLENGE and r.meaning in passing)),
+    )
+
+
+def judge_families(settings: Settings, ports: Sequence[OpenPort] | None, *, ipv6: bool) -> Finding:
+    """Without an IPv6 address nobody comes by it: Lightsail's list keeps none of it."""
+    named = dict.fromkeys(
+        n for door in doors(settings) for n in door.networks if ":" in n and n != "::/0"
+    )
+    return judge(
+        "firewall.families",
+        "The instance can be reached by every declared network's family",
+        passed=ipv6 or not named or ports is None,
+        observed=f"no IPv6 address, but declared: {', '.join(named)}"
+        if named and not ipv6
+        else "it can",
+        expected="an IPv6 address, or no network of IPv6",
+        hint="switch IPv6 on (Lightsail's Networking page), or take them out of "
+        "postgres.operator_networks and hardening.firewall",
         requirement="H1",
     )
 
@@ -204,14 +241,18 @@ def judge_framework(ufw: Ufw) -> Finding:
     )
 
 
-def judge_challenge_port(ufw: Ufw) -> Finding:
-    """Port 80 is open on the host while certbot works, at no other time."""
-    opened = [o for o in host_openings(ufw) if o.first <= HTTP <= o.last and o.protocol != "udp"]
+def judge_challenge_port(settings: Settings, ufw: Ufw) -> Finding:
+    """Port 80 is open on the host by certbot's rule while certbot works, at no other time."""
+    outside = outside_challenge(settings, ufw)
+    opened = [
+        o for o in host_openings(outside) if o.first <= HTTP <= o.last and o.protocol != "udp"
+    ]
     return judge(
         "firewall.challenge-port",
         "Outside a challenge the host's port 80 is closed",
-        passed=not opened or (ufw.challenge and ufw.active),
-        observed="certbot is at work" if ufw.challenge else "open" if opened else "closed",
+        passed=not opened,
+        observed="; ".join(o.shown for o in opened)
+        or ("closed" if outside.rules == ufw.rules else "open for a challenge under way"),
         expected="closed",
         hint="a renewal died with the port open: `ufw delete allow 80/tcp`, or run the stage "
         "`host-firewall` again",

@@ -6,6 +6,7 @@ from typing import Any
 
 from chronos_ops.facts.files import FileState
 from chronos_ops.facts.ufw import DEFAULTS, FILES, RULES4, RULES6, UFW, Ufw, UfwRule
+from chronos_ops.model.hardening import ANYWHERE
 from chronos_ops.model.plan import Change, Deed, Plan, RemoveFile, RunCommand, WriteFile
 from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Settings
@@ -62,16 +63,13 @@ def facts(_: Settings) -> dict[str, Fact[Any]]:
     return {"ufw": UFW}
 
 
-def wanted_rules(settings: Settings, *, challenge: bool = False) -> tuple[UfwRule, ...]:
-    """One rule for each door, family and network; `challenge`: certbot is at work on port 80."""
-    found = [
+def wanted_rules(settings: Settings) -> tuple[UfwRule, ...]:
+    """One rule for each door, family and network."""
+    return tuple(
         _rule(door.port, network, f"chronos-ops: {door.purpose}")
         for door in doors(settings)
         for network in door.networks
-    ]
-    if challenge:
-        found += [_rule(HTTP, network, CHALLENGE) for network in ("0.0.0.0/0", "::/0")]
-    return tuple(found)
+    )
 
 
 def _rule(port: int, network: str, comment: str) -> UfwRule:
@@ -80,17 +78,24 @@ def _rule(port: int, network: str, comment: str) -> UfwRule:
     return UfwRule(version, "allow", "tcp", str(port), network, everywhere, "any", "in", comment)
 
 
+# What certbot's hook puts in, and takes out again (`acme-port`): never written by a plan.
+CHALLENGE_RULES = tuple(_rule(HTTP, network, CHALLENGE) for network in ANYWHERE)
+
+
 def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     """One change, guarded: rules, defaults, running now and at boot."""
     ufw: Ufw = values["ufw"]
     if not ufw.installed:
         return Plan(name=NAME, refusals=("UFW is not installed: apt-get install ufw",))
-    keep = ufw.challenge and any(r.comment == CHALLENGE for r in ufw.rules)
-    wanted = wanted_rules(settings, challenge=keep)
-    wrong = wrong_with(ufw, wanted)
+    under_way = ufw.challenge and any(r.comment == CHALLENGE for r in ufw.rules)
+    wanted = wanted_rules(settings)
+    wrong = wrong_with(ufw, (*wanted, *CHALLENGE_RULES) if under_way else wanted)
     if not wrong:
         open_to = ", ".join(f"{d.port} from {', '.join(d.networks)}" for d in doors(settings))
         return Plan(name=NAME, noop_reason=f"UFW {ufw.version} lets in nothing but {open_to}")
+    if under_way:  # its rule would be closed under it, or be written to stay
+        refusal = "a certificate's challenge is under way on port 80: again when it is over"
+        return Plan(name=NAME, refusals=(refusal,))
     change = Change(
         id="ufw.rules",
         title="let nothing into the host but what is declared",

@@ -21,7 +21,6 @@ from chronos_ops.connectors import ssh as ssh_connector
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.evidence.journal import FileJournal
-from chronos_ops.execution import guard_client
 from chronos_ops.execution.apply import apply
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
@@ -36,6 +35,7 @@ from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import Change, Plan, RemoveFile, RunCommand, WriteFile
 from chronos_ops.model.settings import Settings, load_settings, parse_settings
+from chronos_ops.plans import lightsail_ports
 from chronos_ops.plans.lightsail_ports import LIGHTSAIL_FIREWALL
 from chronos_ops.plans.ufw import HOST_FIREWALL
 from chronos_ops.runbook_stage import carry_out, make_plan, plan_text
@@ -54,7 +54,7 @@ def guarded(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A context of a host of its own; the guard waits 10 s, a connection 1.5 s."""
     patch = pytest.MonkeyPatch()
     patch.setattr(ssh_connector, "CONNECT_SECONDS", 1.5)
-    patch.setattr(guard_client, "_EFFECT_SECONDS", 0.2)  # the lab's is in force at once
+    patch.setattr(lightsail_ports, "IN_FORCE_SECONDS", 0.2)  # the lab's is in force at once
     host = control.request(
         lab.name, "create", name=HOST, memory_bytes=512 * 1024**2, disk_bytes=8 * 1024**3
     )

@@ -55,6 +55,8 @@ def values(stage: Stage, settings: Settings, case: str) -> dict[str, Any]:
                 found[name] = tuple(
                     OpenPort("tcp", port, port, cidrs, ()) for port, cidrs in ports.items() if cidrs
                 )
+            case "lightsail_ipv6":
+                found[name] = parsed(fact.name, "debian-13")
             case "systemd_units":
                 found[name] = parsed(fact.name, case)
             case (

@@ -156,11 +156,27 @@ def test_v6_alone_is_not_enough() -> None:
     assert "missing: IPv4 allow 22/tcp" in change.why
 
 
-def test_a_challenge_under_way_keeps_its_port() -> None:
-    found = replace(recorded("foreign"), challenge=True)
-    (change,) = ufw.plan(SETTINGS, {"ufw": found}).changes
-    assert "80/tcp from 0.0.0.0/0  # chronos-ops: ACME challenge" in change.after
-    assert "80/tcp" not in ufw.plan(SETTINGS, {"ufw": recorded("foreign")}).changes[0].after
+def challenged(found: Ufw, *, at_work: bool = True) -> Ufw:
+    """With what certbot's hook puts in, in files and kernel."""
+    loaded = {
+        f: (*found.loaded.get(f, ()), *(ufw._kernel_rule(r) for r in ufw.CHALLENGE_RULES
+            if r.family == f)) for f in (4, 6)
+    }  # fmt: skip
+    rules = (*found.rules, *ufw.CHALLENGE_RULES)
+    return replace(found, rules=rules, loaded=loaded, challenge=at_work)
+
+
+def test_a_challenge_under_way_is_let_be_and_never_written() -> None:
+    """Its rule is certbot's to put in and to take out: a plan that wrote it would leave it open."""
+    busy = challenged(recorded("debian-13"))
+    assert ufw.plan(SETTINGS, {"ufw": busy}).noop_reason
+    other = ufw.plan(SETTINGS, {"ufw": challenged(recorded("foreign"))})
+    assert not other.changes
+    assert "challenge is under way" in other.refusals[0]
+    left = challenged(recorded("debian-13"), at_work=False)
+    (change,) = ufw.plan(SETTINGS, {"ufw": left}).changes
+    assert "80/tcp" in change.before
+    assert "80/tcp" not in change.after
 
 
 def test_without_ufw_it_is_said() -> None:
@@ -231,22 +247,99 @@ def test_a_port_for_nobody_would_be_open_to_all() -> None:
         OpenPort("tcp", 5432, 5432, (), ()).as_argument()
 
 
+BROWSER = ("lightsail-connect",)  # the console's browser SSH
+
+
+def with_browser(ports: tuple[OpenPort, ...], **given: Any) -> tuple[OpenPort, ...]:
+    return tuple(replace(p, aliases=BROWSER, **given) if p.first == 22 else p for p in ports)
+
+
+def test_the_console_s_browser_stays_where_all_may_come_and_else_goes_with_a_reason() -> None:
+    ipv6 = {"ipv6": True}
+    everybody = with_browser(PORTS)
+    assert lightsail_ports.plan(SETTINGS, {"ports": everybody} | ipv6).empty
+    (change,) = lightsail_ports.plan(SETTINGS, {"ports": everybody[:1]} | ipv6).changes
+    assert "22/tcp from 0.0.0.0/0, ::/0, lightsail-connect" in change.after
+    assert judged.judge_agreement(SETTINGS, recorded("debian-13"), everybody).good
+
+    named = settings(ssh_networks=("192.0.2.0/24",))
+    some = with_browser(PORTS, cidrs=("192.0.2.0/24",), ipv6_cidrs=())
+    (change,) = lightsail_ports.plan(named, {"ports": some} | ipv6).changes
+    assert "lightsail-connect" in change.before
+    assert "lightsail-connect" not in change.after
+    assert "lightsail-connect on 22 goes" in change.why
+    said = judged.judge_agreement(named, recorded("debian-13"), some)
+    assert "Lightsail alone: 22/tcp from lightsail-connect" in said.observed
+
+
+def test_connections_are_tried_for_long_only_where_somebody_loses_the_way_to_ssh() -> None:
+    fresh = parsed("lightsail_ports", "unconfigured")
+    (change,) = lightsail_ports.plan(SETTINGS, {"ports": fresh, "ipv6": True}).changes
+    assert change.late_seconds == 0
+    named = settings(ssh_networks=("192.0.2.0/24", "2001:db8::/64"))
+    for ports in (fresh, PORTS):
+        (change,) = lightsail_ports.plan(named, {"ports": ports, "ipv6": True}).changes
+        assert change.late_seconds == lightsail_ports.IN_FORCE_SECONDS >= 60
+
+
+@pytest.mark.parametrize("ipv6", [False, True])
+@pytest.mark.parametrize(
+    "operators",
+    [("203.0.113.0/24", "2001:db8:7::/48"), ("2001:db8:7::/48",), ("10.0.0.0/9", "10.128.0.0/9")],
+)
+def test_both_plans_of_lightsail_s_list_come_to_rest(
+    operators: tuple[str, ...], ipv6: bool
+) -> None:
+    """The way to the database is part of the whole list, on an instance without IPv6 too."""
+    base = settings()
+    postgres = base.postgres.model_copy(update={"operator_networks": operators})
+    given = base.model_copy(update={"postgres": postgres})
+
+    def put(change: Any) -> tuple[OpenPort, ...]:
+        """As Lightsail keeps it: without an IPv6 address none of its networks."""
+        infos = change.deeds[0].arguments["portInfos"]
+        return tuple(
+            OpenPort(
+                i["protocol"], i["fromPort"], i["toPort"], tuple(i.get("cidrs", ())),
+                tuple(i.get("ipv6Cidrs", ())) if ipv6 else (),
+            ) for i in infos
+        )  # fmt: skip
+
+    for start in (parsed("lightsail_ports", "unconfigured"), PORTS):
+        door = lightsail_ports.database_door(given, start, ipv6=ipv6)
+        ports = start if door is None else put(door)
+        assert lightsail_ports.database_door(given, ports, ipv6=ipv6) is None
+        for change in lightsail_ports.plan(given, {"ports": ports, "ipv6": ipv6}).changes:
+            ports = put(change)
+        assert lightsail_ports.plan(given, {"ports": ports, "ipv6": ipv6}).empty
+        assert lightsail_ports.database_door(given, ports, ipv6=ipv6) is None
+
+
+def test_a_network_of_ipv6_before_an_instance_without_it_is_a_finding() -> None:
+    base = settings(database_networks=(LAB, "2001:db8:7::/48"))
+    said = judged.judge_families(base, PORTS, ipv6=False)
+    assert said.status is Status.FAIL
+    assert said.observed == "no IPv6 address, but declared: 2001:db8:7::/48"
+    assert judged.judge_families(base, PORTS, ipv6=True).good
+    assert judged.judge_families(SETTINGS, PORTS, ipv6=False).good  # ::/0 names nobody
+
+
 def test_the_operators_way_to_the_database_is_added_to_what_is_open() -> None:
     ports = parsed("lightsail_ports", "unconfigured")
-    change = lightsail_ports.database_door(SETTINGS, ports)
+    change = lightsail_ports.database_door(SETTINGS, ports, ipv6=True)
     assert change is not None
     assert not change.guard
     assert change.after.splitlines() == [
         *change.before.splitlines(),
         "5432/tcp from 10.212.70.1/32",
     ]
-    assert lightsail_ports.database_door(SETTINGS, parsed("lightsail_ports", "debian-13")) is None
-    assert lightsail_ports.database_door(SETTINGS, None) is None
+    assert lightsail_ports.database_door(SETTINGS, PORTS, ipv6=True) is None
+    assert lightsail_ports.database_door(SETTINGS, None, ipv6=True) is None
 
 
 def test_other_networks_of_the_database_stay() -> None:
     ports = (OpenPort("tcp", 5432, 5432, ("192.0.2.0/24",), ("fd00::/64",)),)
-    change = lightsail_ports.database_door(SETTINGS, ports)
+    change = lightsail_ports.database_door(SETTINGS, ports, ipv6=True)
     assert change is not None
     assert change.after == "5432/tcp from 10.212.70.1/32, 192.0.2.0/24, fd00::/64\n"
 
@@ -259,7 +352,7 @@ def findings(host: Ufw, ports: tuple[OpenPort, ...] | None, given: Settings) -> 
     found = [
         judged.judge_agreement(given, host, ports),
         judged.judge_database(given, judged.really_open(judged.host_openings(host), front)),
-        judged.judge_challenge_port(host),
+        judged.judge_challenge_port(given, host),
     ]
     return {f.id.removeprefix("firewall."): f.status for f in found}
 
@@ -314,7 +407,16 @@ def test_port_80_left_open_on_the_host_is_a_finding() -> None:
     left = replace(host, rules=(*host.rules, rule))
     found = findings(left, PORTS, SETTINGS)
     assert found == GOOD | {"challenge-port": Status.FAIL, "agree": Status.FAIL}
-    assert findings(replace(left, challenge=True), PORTS, SETTINGS)["challenge-port"] is Status.PASS
+    busy = challenged(host)
+    assert findings(busy, PORTS, SETTINGS) == GOOD
+    over = replace(busy, challenge=False)
+    assert findings(over, PORTS, SETTINGS) == GOOD | {"challenge-port": Status.FAIL}
+    # certbot at work excuses its own rule, where certificates come by http-01, and no other
+    other = replace(left, challenge=True)
+    assert findings(other, PORTS, SETTINGS)["challenge-port"] is Status.FAIL
+    assert findings(busy, PORTS, settings("dns-01"))["challenge-port"] is Status.FAIL
+    off = replace(busy, active=False)
+    assert findings(off, PORTS, SETTINGS)["challenge-port"] is Status.FAIL
 
 
 def test_what_really_is_open_is_the_intersection() -> None:
