@@ -120,21 +120,26 @@ def test_a_second_run_finds_nothing_to_do(lab: LabStatus, monitored: Result) -> 
 
 
 def test_an_idle_database_stays_quiet(monitored: Result, context: Context) -> None:
-    """A control run: nothing happens, and no alarm says otherwise."""
+    """A control run: nothing happens, and no alarm says otherwise.
+
+    But for the CPU's: what a lab host counts is this machine's, and others may work on it.
+    """
     assert monitored.verdict is Verdict.PASSED
     # The age of the drills is the one alarm with a reason: as if one had passed.
     assert leave_stamp("disaster_recovery", context, Verdict.PASSED) == []
     wanted = cloudwatch.alarms(prefix(context.settings))
+    names = [name for name in context.ask(wanted) if not name.endswith("cpu_used_percent")]
+    assert len(names) == 9
 
     def all_well() -> bool:
-        return {alarm.state for alarm in context.ask(wanted).values()} == {"OK"}
+        now = context.ask(wanted)
+        return {now[name].state for name in names} == {"OK"}
 
     until(all_well, "every alarm is OK", 120)
     quiet = datetime.now(UTC)
     longest = 3 * QUIET_PERIODS * context.settings.monitoring.period_seconds
     until(lambda: len(samples(context, "heartbeat", quiet)) >= QUIET_PERIODS, "periods", longest)
-    changed = {name: states(context, name, quiet) for name in context.ask(wanted)}
-    assert len(changed) == 10
+    changed = {name: states(context, name, quiet) for name in names}
     assert {name: seen for name, seen in changed.items() if seen} == {}
     assert all_well()
 
