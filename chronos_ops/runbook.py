@@ -191,6 +191,13 @@ class Runbook:
 
         return session
 
+    @cached_property
+    def application(self) -> ModuleType:
+        """The looks at an application's prerequisites (`run.application.image`)."""
+        from chronos_ops.application import session
+
+        return session
+
     @property
     def planning(self) -> bool:
         """True in a dry run."""
@@ -365,10 +372,8 @@ class Runbook:
         banner: str = "",
     ) -> None:
         folder = self.context.folder
-        files = {}
-        if chart:
-            kept = folder / "charts" / f"{cell}.svg"
-            files[f"charts/{cell}.svg"] = sha256(kept.read_bytes()).hexdigest()
+        drawn = f"charts/{cell}.svg"
+        files = {drawn: sha256((folder / drawn).read_bytes()).hexdigest()} if chart else {}
         record = StepRecord(
             schema="chronos-ops/step/1",
             cell=cell,
@@ -390,8 +395,6 @@ class Runbook:
     def _seal(self) -> None:
         """Interactively: write result and manifest, let go of the target."""
         self._held.close()
-        result = self._result_so_far(final=True)
-        write_result(self.context.folder, result, self._redactor)
+        write_result(self.context.folder, self._result_so_far(final=True), self._redactor)
         write_manifest(self.context.folder, (_STEPPED,))
-        if self in _current:
-            _current.remove(self)
+        _current[:] = [run for run in _current if run is not self]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from chronos_ops.model.application import Application
 from chronos_ops.model.archive import Archive, SecretGate
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.hardening import Hardening
@@ -134,6 +135,7 @@ class Settings(_Strict):
     drill: Drill = Drill()
     hardening: Hardening = Hardening()
     monitoring: Monitoring = Monitoring()
+    application: Application = Application()
     archive: Archive | None = None  # None: runs are not archived
     secret_gate: SecretGate = SecretGate()
     objectives: Objectives = Objectives(recovery_time_seconds=3600, recovery_point_seconds=900)

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from chronos_ops.model.errors import UsageError
+from chronos_ops.model.parameters.application_deploy import ApplicationDeploy
 from chronos_ops.model.parameters.cloudwatch_monitoring import CloudwatchMonitoring
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
@@ -17,6 +18,7 @@ MODELS: dict[str, type[RunbookParameters]] = {
     "security_hardening": SecurityHardening,
     "cloudwatch_monitoring": CloudwatchMonitoring,
     "disaster_recovery": DisasterRecovery,
+    "application_deploy": ApplicationDeploy,
 }
 
 
