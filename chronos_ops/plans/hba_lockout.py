@@ -97,7 +97,9 @@ def _not_replaced(
     if line.kind == "local" or line.loopback:
         return f"{line.method} is not kept; make it peer or scram-sha-256, or take it out by hand"
     if line.kind in ("hostnossl", "hostgssenc"):
-        return "from outside TLS is asked; let its clients use TLS, and take it out by hand"
+        return "from outside TLS is asked; once its clients use TLS, make it hostssl by hand"
+    if line.network is None and line.address != "all":
+        return "from where it lets in is not known; write its networks, or take it out by hand"
     operator = settings.postgres.operator_role
     roles = _let_in(line, logins, operator)
     if lost := [r.name for r in roles if not _declared(line, r, then)]:
@@ -105,7 +107,7 @@ def _not_replaced(
         return (
             f"{', '.join(lost)} could not come by it again; {where}declare each role with its "
             "database and network in hardening.database_access (with a scram password, never a "
-            "superuser), or take the line out by hand if nobody needs it"
+            "superuser), or write the line by hand without those who do not need it"
         )
     if near := [r.name for r in roles if r.name != operator and not _at_home(line, r, now, then)]:
         return (
@@ -162,7 +164,7 @@ def _at_home(line: Line, role: Login, now: tuple[Line, ...], then: tuple[Line, .
             database = "postgres" if item == "all" else name_of(item)
             tls, walsender = line.kind == "hostssl", item == "replication"
             client = Client(role.name, database, address, tls, walsender, role.groups)
-            if line.fits(client) and _loss(client, role, now, then) is not None:
+            if line.fits(client) is not False and _loss(client, role, now, then) is not None:
                 return False
     return True
 

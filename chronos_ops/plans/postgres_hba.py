@@ -25,9 +25,9 @@ from chronos_ops.plans.hba_lines import OURS, SOCKET, kept, of_another_hand
 from chronos_ops.plans.hba_lockout import locked_out
 
 HEAD = """\
-# Written by chronos-ops from its parameter file. Roles of applications are declared there, in
-# hardening.database_access. By hand: lines for this machine itself alone (socket, loopback); the
-# next run keeps them above the others, and refuses to go on at any other.
+# Written by chronos-ops from its parameter file. What is marked hardening.database_access, and the
+# block at the end, is changed there: by hand it is taken back. Lines by hand for this machine
+# itself (socket, loopback) stay; at any other that lets somebody in the next run stops.
 # TYPE   DATABASE     USER               ADDRESS             METHOD
 """
 _LOOK_FIRST = """
