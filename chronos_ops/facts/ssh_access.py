@@ -93,8 +93,11 @@ for place, word, criteria in configuration():
         continue
     for text in re.findall(r"\baddress[\s=]+(\S+)", criteria):
         for item in text.split(","):
+            one = re.sub(r"[*?]", "1", item.lstrip("!"))
+            if "*" in item and ":" not in item:  # 10.0.*: as 10.0.1.1
+                one = ".".join([*one.split("."), "1", "1", "1"][:4])
             try:
-                addresses.add(str(ipaddress.ip_interface(item.lstrip("!")).ip))
+                addresses.add(str(ipaddress.ip_interface(one).ip))
             except ValueError:
                 unread.add(f"{place}: for the address {item}")
 
