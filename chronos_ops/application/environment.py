@@ -1,5 +1,7 @@
 """Are the variables there? Names are compared; a value never leaves the place where it lies."""
 
+import re
+
 from chronos_ops.application.looking import looked, undeclared
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import application
@@ -9,6 +11,7 @@ from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.secret import Secret
 
+_ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$", re.MULTILINE)
 _TITLE = "The environment's variables have values"
 
 
@@ -59,14 +62,10 @@ def judged(declared: Environment, found: Variables | None) -> list[Finding]:
 
 
 def read_names(text: str) -> Variables:
-    """The names in NAME=value lines."""
-    given: dict[str, str] = {}
-    for line in text.splitlines():
-        name, sign, value = line.strip().removeprefix("export ").partition("=")
-        if sign and not name.startswith("#"):
-            given[name.strip()] = value.strip().strip("\"'")
-    full = frozenset(name for name, value in given.items() if value)
-    return Variables(full, frozenset(given) - full)
+    """The names in NAME=value lines, as `facts.application` reads them on a host."""
+    given = dict(_ASSIGNED.findall(text))
+    empty = frozenset(name for name, value in given.items() if value.strip() in ("", '""', "''"))
+    return Variables(frozenset(given) - empty, empty)
 
 
 def _found(context: Context, declared: Environment) -> Variables | None:
@@ -77,7 +76,7 @@ def _found(context: Context, declared: Environment) -> Variables | None:
         return None
     secret = context.aws.get_secret(name)
     context.journal.keep_secret(secret)  # redacted from now on, each value too
-    for line in secret.reveal().splitlines():
-        if value := line.partition("=")[2].strip().strip("\"'"):
-            context.journal.keep_secret(Secret(value))
+    for _, value in _ASSIGNED.findall(secret.reveal()):
+        if bare := value.strip().strip("\"'"):
+            context.journal.keep_secret(Secret(bare))
     return read_names(secret.reveal())

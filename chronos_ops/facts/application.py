@@ -34,7 +34,8 @@ def _read_variables(answer: ShellAnswer) -> Variables | None:
     if said == ["absent"]:
         return None
     pairs = [line.split(" ") for line in said]
-    if not pairs or pairs[0][0] != "mode" or any(len(pair) != 2 for pair in pairs):
+    words = [pair[0] if len(pair) == 2 else "" for pair in pairs]
+    if words[:1] != ["mode"] or not {*words[1:]} <= {"set", "empty"}:
         raise UnreadableAnswer("not the names of variables", f"{len(said)} lines")
     state = {name: word for word, name in pairs[1:]}  # the last assignment wins
     given = frozenset(name for name, word in state.items() if word == "set")
