@@ -189,6 +189,21 @@ def test_the_access_document_shows_what_has_changed(hardened: Context) -> None:
     assert "SHA256:" in (second / FILE).read_text()
 
 
+def test_a_key_file_that_nobody_can_read_is_not_known_and_named(hardened: Context) -> None:
+    path = "/home/auditee/.ssh/authorized_keys"
+    spoil = f"install -d -m 0700 -o auditee ~auditee/.ssh; umask 077; echo no key > {path}"
+    hardened.ssh.run(["sh", "-c", spoil], sudo=True)
+    try:
+        seen = statuses(hardened)
+        outcome = access_document(hardened)
+    finally:
+        hardened.ssh.run(["rm", "-r", "/home/auditee/.ssh"], sudo=True)
+    unknown = {identifier for identifier, status in seen.items() if status is Status.UNKNOWN}
+    assert {"ssh.allowed-users", "ssh.authorities", "accounts.postgres-login"} <= unknown
+    assert [f.status for f in outcome.findings] == [Status.ERROR]
+    assert f"{path}:1" in outcome.findings[0].observed
+
+
 def test_an_undone_baseline_leaves_what_was_there(
     hardened: Context, planned: dict[str, Plan]
 ) -> None:
