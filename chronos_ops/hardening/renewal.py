@@ -1,6 +1,10 @@
 """A renewal, for real where that harms nobody, else against Let's Encrypt's staging (H4)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 from chronos_ops.execution.context import Context
+from chronos_ops.execution.deeds import Doer
 from chronos_ops.facts.certbot import CERTBOT, CHALLENGE_PORT, Certbot
 from chronos_ops.facts.certificates import CertificateFile, now, read_der
 from chronos_ops.hardening.certificate_trust import undeclared
@@ -13,23 +17,12 @@ from chronos_ops.model.hardening import Certificate
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.question import ShellAnswer
 from chronos_ops.plans.certificate import DEPLOY, DIRECTORY_CA, PORT, certificate_name
+from chronos_ops.plans.certificate_force import FORGET, force
 
 _SECONDS = 900.0
-# The unit that the timer starts, with a certificate that is due. certbot writes the file anew when
-# it renews, and keeps the line: it is taken out afterwards, however this ends.
-_DUE = """
-set -eu
-conf=/etc/letsencrypt/renewal/$1.conf
-before=$(sed -n 's/^renew_before_expiry *= *//p' "$conf")
-put_back() {
-    sed -i '/^renew_before_expiry/d' "$conf"
-    [ -z "$before" ] || sed -i "1i renew_before_expiry = $before" "$conf"
-}
-trap put_back EXIT INT TERM HUP
-sed -i '/^renew_before_expiry/d; 1i renew_before_expiry = 3650 days' "$conf"
-systemctl start "$2" || { journalctl -u "$2" -n 30 --no-pager -o cat >&2; exit 1; }
-"""
-_NOW = 'systemctl start "$2" || { journalctl -u "$2" -n 30 --no-pager -o cat >&2; exit 1; }'
+# The unit that the timer starts.
+_START = 'systemctl start "$1" || { journalctl -u "$1" -n 30 --no-pager -o cat >&2; exit 1; }'
+_FORCED = "renewal:forced"
 
 
 def renewal(context: Context) -> Outcome:
@@ -43,14 +36,15 @@ def renewal(context: Context) -> Outcome:
         return Outcome(summary="There is nothing to renew yet.", findings=[_nothing(certbot)])
     due = is_due(before)
     if due or declared.renewal_proof == "renew":
-        script = _NOW if due else _DUE
-        argv = ["sh", "-c", script, "renew", certificate_name(declared), f"{certbot.unit}.service"]
-        how = "it was due" if due else "it was made due"
+        argv = ["sh", "-c", _START, "renew", f"{certbot.unit}.service"]
+        how = "it was due" if due else "it was told to, once"
     else:
         argv, how = dry_run_argv(declared, certbot), "a rehearsal"
     log = context.folder / "logs" / "renewal.log"
     context.say(f"renewing: {how} …")
-    answer = context.ssh.run(argv, sudo=True, accept=range(256), timeout=_SECONDS, log=log)
+    told = how == "it was told to, once"
+    with forced(context, certificate_name(declared)) if told else nullcontext():
+        answer = context.ssh.run(argv, sudo=True, accept=range(256), timeout=_SECONDS, log=log)
     after = context.ask(live_file(declared))
     rehearsed = how == "a rehearsal"
     findings = [
@@ -69,6 +63,23 @@ def renewal(context: Context) -> Outcome:
         findings=findings,
         measures={"certificate.renewal": how},
     )
+
+
+@contextmanager
+def forced(context: Context, name: str) -> Iterator[None]:
+    """certbot's unit is told in /run to renew what is not due yet: no file of certbot's is changed.
+
+    Its end takes that away, however it ends, and so does the teardown of a killed run.
+    """
+    doer = Doer(context.aws, context.ssh, context.journal.keep_secret)
+    context.journal.resource(_FORCED, (FORGET,))
+    try:
+        for deed in force(name):
+            doer.do(deed)
+        yield
+    finally:
+        doer.do(FORGET)
+        context.journal.removed(_FORCED)
 
 
 def is_due(live: CertificateFile) -> bool:

@@ -23,6 +23,7 @@ from chronos_ops.model.plan import Change, Deed, Plan, RemoveFile, RunCommand, W
 from chronos_ops.model.question import Fact
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
+from chronos_ops.plans.certificate_force import FORCED, FORCED_FILE, foreign_schedule
 from chronos_ops.plans.cluster import declared_cluster
 from chronos_ops.plans.templating import render
 
@@ -63,6 +64,8 @@ def wanted_files(settings: Settings, unit: str) -> dict[str, tuple[str, str]]:
         "certbot-drop-in.conf.j2",
         ca_file=DIRECTORY_CA if declared.directory_ca_file else "",
         deploy_script=DEPLOY,
+        forced=FORCED,
+        forced_file=FORCED_FILE,
         port_script=PORT if http else "",
     )
     deploy = render(
@@ -98,7 +101,7 @@ def facts(settings: Settings) -> dict[str, Fact[Any]]:
     return {
         "certbot": CERTBOT,
         "clusters": postgres.CLUSTERS,
-        "texts": texts(*sorted(paths)),
+        "texts": texts(*sorted(paths), FORCED_FILE),
         "units": units("certbot.timer", "snap.certbot.renew.timer", PORT_UNIT),
         "renewal": renewal(name),
         "live": certificate_file(f"{LIVE}/{name}/fullchain.pem", f"{LIVE}/{name}/privkey.pem"),
@@ -117,6 +120,8 @@ def plan(settings: Settings, values: dict[str, Any]) -> Plan:
     certbot: Certbot = values["certbot"] or Certbot("certbot", "", "certbot")
     changes = _files(wanted_files(settings, certbot.unit), values["texts"])
     changes += _left_open(port)
+    told = values["texts"].get(FORCED_FILE)
+    changes += foreign_schedule(certificate_name(declared), values["renewal"], told)
     reason = issue_reason(declared, values["renewal"], values["live"])
     if reason:
         changes.append(_issue(settings, declared, certbot, values["live"], reason))

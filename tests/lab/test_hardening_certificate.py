@@ -21,7 +21,9 @@ from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
+from chronos_ops.facts.certbot import CHALLENGE_PORT
 from chronos_ops.facts.certificates import read_der
+from chronos_ops.facts.ufw import UFW as UFW_STATE
 from chronos_ops.hardening.dns_checks import certificate_checks
 from chronos_ops.hardening.outside_database import outside_database
 from chronos_ops.hardening.renewal import renewal
@@ -179,7 +181,11 @@ def test_a_renewal_comes_through_and_is_served(certified: Certified) -> None:
     before = certified.served()
     assert bad(renewal(certified.context)) == {}
     assert certified.served() != before
-    assert "renew_before_expiry = 3650" not in certified.sh("cat /etc/letsencrypt/renewal/*")
+    assert certified.sh("ls /run/chronos-certificate", check=False).startswith("ls: cannot access")
+    assert apply(certified.context, CERTIFICATE) == 0
+    # A proof of old that was cut off: the host would renew at every start.
+    certified.sh("sed -i '1i renew_before_expiry = 3650 days' /etc/letsencrypt/renewal/*.conf")
+    assert apply(certified.context, CERTIFICATE) == 1
     assert apply(certified.context, CERTIFICATE) == 0
     rehearsal = certified.declares(renewal_proof="dry-run")
     now = certified.served()
@@ -296,8 +302,13 @@ def test_a_short_certificate_is_renewed_by_the_timer_and_found_when_it_has_expir
     certified.names("add-a", host=f"{NAME}.", addresses=["192.0.2.1"])
     certified.sh("systemctl start --no-block certbot.service")
     until(certified.open_port)
+    assert context.ask(CHALLENGE_PORT).challenge_running
+    assert context.ask(UFW_STATE).challenge
     certified.sh("systemctl kill --kill-whom=main -s KILL certbot.service")
     until(lambda: not certified.open_port())
+    # A name is not certbot at work.
+    certified.sh("cp /bin/sleep /run/certbot; systemd-run -q /run/certbot 30")
+    assert not context.ask(CHALLENGE_PORT).challenge_running
     certified.names("clear-a", host=f"{NAME}.")
     certified.names("add-a", host=f"{NAME}.", addresses=[context.settings.host.address])
 

@@ -1,6 +1,7 @@
 """The certificate's plan: what is written, when one is issued, what closes port 80."""
 
 import json
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,10 @@ from chronos_ops.facts.postgres import Cluster
 from chronos_ops.facts.systemd import Unit
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.hardening import Certificate, Hardening
-from chronos_ops.model.plan import Plan, RunCommand
+from chronos_ops.model.plan import Plan, RunCommand, WriteFile
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans import certificate
+from chronos_ops.plans.certificate_force import FORCED, FORCED_FILE, FORGET, force
 from tests.recorded_cases import RECORDED, example_settings, parsed
 
 NAMES = ("automatonicai.com", "www.automatonicai.com")
@@ -216,6 +218,40 @@ def test_a_wildcard_needs_the_name_service() -> None:
         Certificate(names=("*.automatonicai.com",))
     with pytest.raises(ValidationError, match="dns_hook"):
         Certificate(names=("*.automatonicai.com",), challenge="dns-01")
+
+
+def test_what_makes_a_renewal_come_too_early_is_seen_and_taken_out(tmp_path: Path) -> None:
+    """Of a proof that was cut off in its middle, or of another hand."""
+    settings = settings_with(tmp_path)
+    always = replace(renewal_now(), renew_before="3650 days")
+    (change,) = certificate.plan(settings, values_of(settings, renewal=always)).changes
+    assert change.id == "certificate.renew-before"
+    assert change.before == "renew_before_expiry = 3650 days\n"
+    conf = tmp_path / "renewal.conf"
+    text = "renew_before_expiry = 3650 days\n# renew_before_expiry = 30 days\nversion = 4.0.0\n"
+    conf.write_text(text)
+    for deeds, wanted in ((change.deeds, text.split("\n", 1)[1]), (change.undo, text)):
+        (deed,) = deeds
+        assert isinstance(deed, RunCommand)
+        assert deed.argv[-1] == "/etc/letsencrypt/renewal/automatonicai.com.conf"
+        subprocess.run([*deed.argv[:-1], str(conf)], check=True)
+        assert conf.read_text() == wanted
+
+    values = values_of(settings)
+    values["texts"] |= {FORCED_FILE: f"XDG_CONFIG_HOME={FORCED}\n"}
+    (change,) = certificate.plan(settings, values).changes
+    assert change.deeds == (FORGET,)
+
+
+def test_a_renewal_is_told_in_run_and_forgotten_by_the_end_of_the_unit(tmp_path: Path) -> None:
+    settings = settings_with(tmp_path)
+    drop_in = certificate.wanted_files(settings, "certbot")
+    text, _ = drop_in["/etc/systemd/system/certbot.service.d/chronos.conf"]
+    assert f"EnvironmentFile=-{FORCED_FILE}" in text
+    assert f"ExecStopPost=/bin/rm -rf {FORCED}" in text
+    paths = [deed.path for deed in force("db.example") if isinstance(deed, WriteFile)]
+    assert len(paths) == 2
+    assert all(path.startswith("/run/") for path in paths)
 
 
 def test_ubuntus_snap_renews_by_another_unit(tmp_path: Path) -> None:
