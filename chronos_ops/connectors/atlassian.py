@@ -14,6 +14,7 @@ from chronos_ops.model.errors import ChronosError, Refused, TransportError, Usag
 from chronos_ops.model.secret import Secret
 
 _SECONDS = 30
+_LOGIN = re.compile(r"\b(Basic|Bearer)\s+[^\s\"',;]+", re.IGNORECASE)
 _LOCAL = re.compile(r"https?://(127\.0\.0\.1|localhost)(:\d+)?(/|$)")
 
 
@@ -103,5 +104,6 @@ class Atlassian:
         return TransportError(f"no answer that says what is so: {noun}", said, hint="try later")
 
     def _clean(self, said: object) -> str:
-        text = " ".join(str(said).replace(self._token.reveal(), "***").split())
-        return text[:300]
+        """What a server said, on one line, without the login that it may have given back."""
+        text = _LOGIN.sub(r"\1 ***", str(said).replace(self._token.reveal(), "***"))
+        return " ".join(text.split())[:300]

@@ -12,8 +12,8 @@ import mistune
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HERE = re.compile(r"\]\(#([^)\s]+)\)")
-_LANGUAGES = {"python": "python", "sh": "bash", "bash": "bash", "sql": "sql", "yaml": "yaml"}
-_LANGUAGES |= {"json": "json", "ini": "ini", "diff": "diff"}
+# Names that every Confluence knows: with another one a macro shows an error instead of its text.
+_LANGUAGES = {"python": "py", "sh": "bash", "bash": "bash", "sql": "sql", "yaml": "yml"}
 
 
 def storage(markdown: str, pages: Mapping[str, str]) -> str:

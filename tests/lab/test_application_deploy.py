@@ -1,5 +1,7 @@
 """An application's prerequisites on a real host: all there, then one of each missing (A1)."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,20 @@ import pytest
 import yaml
 
 from chronos_ops import runner
+from chronos_ops.connectors.aws import Aws
 from chronos_ops.evidence.folder import outputs_dir
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.result import Result, Verdict
-from chronos_ops.model.settings import parameters_dir
+from chronos_ops.model.secret import Secret
+from chronos_ops.model.settings import load_settings, parameters_dir
+from chronos_ops.publish.mapping import FILE as MAPPING
 from tests.application.registry import DIGEST, Registry, serving
 from tests.lab.conftest import Shell
+from tests.publish import site
+from tests.publish.site import TOKEN, USER, Site
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+ROOT = Path(__file__).parents[2]
 RUNBOOK = "application_deploy"
 FILE = "/etc/chronos-test-app/environment"
 SQL = """
@@ -111,3 +119,31 @@ def test_the_runbook_names_what_is_missing_and_passes_when_nothing_is(
         "database_schema.migration": "schema_migrations does not hold it",
     }
     assert wrong(partly)["endpoint.127.0.0.1.health"] == "HTTP 200"
+
+
+def test_its_result_reaches_the_ticket_and_runbooks_their_pages(
+    lab: LabStatus, tmp_path: Path
+) -> None:
+    name = "/chronos-test/atlassian"
+    Aws(load_settings(lab.name).aws).put_secret(name, Secret(TOKEN), overwrite=True)
+    told = json.loads((ROOT / MAPPING).read_text())
+    with site.serving(Site(issues={"CHRONOS-215": []})) as atlassian:
+        common = {"user": USER, "token_secret": name}
+        told["confluence"] |= common | {"url": f"{atlassian.url}/wiki", "space": "OPS"}
+        told["jira"] |= common | {"url": atlassian.url}
+        told["jira"]["issues"] = {RUNBOOK: "CHRONOS-215"}
+        mapping = tmp_path / "mapping.json"
+        mapping.write_text(json.dumps(told))
+        said = ""
+        for what in ("confluence", "jira", "confluence", "jira"):
+            argv = [str(ROOT / "chronos"), "publish", what, "--target", lab.name]
+            done = subprocess.run(
+                [*argv, "--mapping", str(mapping)], capture_output=True, text=True, timeout=60
+            )
+            assert done.returncode == 0, done.stderr
+            said += done.stdout + done.stderr
+    assert len(atlassian.pages) == 4
+    (comment,) = atlassian.issues["CHRONOS-215"]
+    assert f"target       {lab.name}" in comment
+    assert [line.split()[0] for line in atlassian.writes] == ["POST"] * 5
+    assert TOKEN not in said

@@ -1,5 +1,6 @@
 """Pages on a Confluence that takes only what its documentation describes."""
 
+import base64
 import json
 import socket
 from collections.abc import Iterator
@@ -198,7 +199,10 @@ def test_a_wrong_token_is_said_without_the_token(
     wrong = "ATATT-a-wrong-one"
     with pytest.raises(UsageError, match="the token is not accepted") as caught:
         Publisher(site, cloud=cloud, token=wrong).publish(notebooks)
-    assert wrong not in caught.value.text()
+    said = caught.value.text()
+    assert "Unauthorized: B" in said  # the server gives back what it was given
+    assert wrong not in said
+    assert base64.b64encode(f"{USER}:{wrong}".encode()).decode() not in said
     assert site.writes == []
 
 
