@@ -12,8 +12,12 @@ from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 
 FIRST_SEEN = "/var/lib/chronos-updates/held.json"  # {package: {version: seconds since 1970}}
 
+POSTGRES_ARCHIVE = "apt.postgresql.org"
+
 # A newer version of a held package counts if a security archive has it; or PostgreSQL's own
-# archive, which does not tell security releases from others: each minor release may be one.
+# archive, which does not tell security releases from others: each minor release may be one. So does
+# one of a package that a hold keeps back: it needs another version of a held one, or comes from
+# PostgreSQL's archive alone, which unattended-upgrades does not take from.
 LOOK = r"""
 import fnmatch, glob, json, os, re, sys, time
 
@@ -26,6 +30,23 @@ def source(place):
 def is_security(place):
     return (place.label == "Debian-Security" or place.origin == "apt.postgresql.org"
             or any(name.endswith("-security") for name in (place.archive, place.codename)))
+
+
+def behind(newer, kept):  # what keeps a package back that is not held itself
+    if all(place.origin == "apt.postgresql.org" for version in newer
+           for place, _ in version.file_list if is_security(place)):
+        return ["apt.postgresql.org"]
+    found = set()
+    for version in newer:
+        for kind in ("PreDepends", "Depends"):
+            for group in version.depends_list.get(kind, []):
+                names = {one.target_pkg.name for one in group} & kept
+                if names and not any(
+                        target.parent_pkg.current_ver is not None
+                        and target.id == target.parent_pkg.current_ver.id
+                        for one in group for target in one.all_targets()):
+                    found |= names
+    return sorted(found)
 
 
 def first_seen(path):
@@ -56,27 +77,35 @@ def look(patterns, seen):
     for place in cache.file_list:
         if not place.not_source and source(place) not in found["sources"]:
             found["sources"].append(source(place))
-    for package in cache.packages:
+    installed = [package for package in cache.packages if package.current_ver is not None]
+
+    def waits(package):
+        return any(fnmatch.fnmatchcase(package.name, pattern) for pattern in patterns)
+
+    def on_hold(package):
+        return package.selected_state == apt_pkg.SELSTATE_HOLD
+
+    kept = {package.name for package in installed if waits(package) or on_hold(package)}
+    for package in installed:
         now = package.current_ver
-        if now is None:
-            continue
-        newer = [version.ver_str for version in package.version_list
+        newer = [version for version in package.version_list
                  if apt_pkg.version_compare(version.ver_str, now.ver_str) > 0
                  and any(is_security(place) for place, _ in version.file_list)]
-        held = any(fnmatch.fnmatchcase(package.name, pattern) for pattern in patterns)
-        if held:
+        if waits(package):
             found["held"].append(package.name)
-        if package.selected_state == apt_pkg.SELSTATE_HOLD:
+        if on_hold(package):
             found["holds"].append(package.name)
-        elif newer and not held:
+        by = [] if package.name in kept else behind(newer, kept) if newer else []
+        if newer and package.name not in kept and not by:
             found["open"].append(package.name)
-        if not (newer and held):
+        if not (newer and (waits(package) or by)):
             continue
         # a version that an archive replaced meanwhile has been waiting too
         former = {version: since for version, since in seen.get(package.name, {}).items()
                   if apt_pkg.version_compare(version, now.ver_str) > 0}
-        found["pending"][package.name] = {"installed": now.ver_str, "waiting": sorted(newer),
-                                          "seen": former}
+        found["pending"][package.name] = {
+            "installed": now.ver_str, "waiting": sorted(version.ver_str for version in newer),
+            "seen": former, "behind": by}
     return found
 """
 
@@ -86,6 +115,7 @@ if found["installed"]:
     found |= look(sys.argv[3:], first_seen(sys.argv[2]))
 found["releases"] = list(releases())
 found["configured"] = when(sys.argv[1])
+found["changed"] = max(filter(None, map(when, ("/var/lib/apt/lists", "/var/lib/dpkg/status"))))
 found["stamps"] = {os.path.basename(path): when(path)
                    for path in sorted(glob.glob("/var/lib/apt/periodic/*"))}
 print(json.dumps(found))
@@ -105,13 +135,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Pending:
-    """A newer version of a held package. `since`: when this host first saw that it waits."""
+    """A newer version that a hold keeps back. `since`: when this host first saw that it waits."""
 
     package: str
     installed: str
     waiting: tuple[str, ...]
     since: datetime.datetime
     remembered: bool  # False: seen now for the first time
+    behind: tuple[str, ...] = ()  # held packages that keep it back; empty: it is held itself
 
 
 @dataclass(frozen=True)
@@ -129,6 +160,7 @@ class Updates:
     holds: tuple[str, ...] = ()  # installed packages that `apt-mark hold` was told to keep
     pending: tuple[Pending, ...] = ()
     open: tuple[str, ...] = ()  # with a security update that nothing holds back
+    left: tuple[str, ...] = ()  # the same, but unattended-upgrades was there since and left them
 
 
 def _moment(seconds: int | None) -> datetime.datetime | None:
@@ -141,6 +173,8 @@ def _read(answer: ShellAnswer) -> Updates:
     if now is None:
         raise UnreadableAnswer("the host does not know what time it is", answer.stdout[:120])
     stamps = told["stamps"]
+    there = tuple(sorted(told.get("open", ())))
+    left = _was_there(told, stamps.get("upgrade-stamp"))
     return Updates(
         installed=told["installed"],
         now=now,
@@ -152,8 +186,15 @@ def _read(answer: ShellAnswer) -> Updates:
         held=tuple(sorted(told.get("held", ()))),
         holds=tuple(sorted(told.get("holds", ()))),
         pending=tuple(_pending(told, now)),
-        open=tuple(sorted(told.get("open", ()))),
+        open=() if left else there,
+        left=there if left else (),
     )
+
+
+def _was_there(told: Mapping[str, Any], upgraded: int | None) -> bool:
+    """Whether it ended with success after the last change of lists, packages and configuration."""
+    moments = (told.get("changed"), told["configured"])
+    return upgraded is not None and all(m is not None and m <= upgraded for m in moments)
 
 
 def _is_over(release: Mapping[str, str], now: datetime.datetime) -> bool:
@@ -178,6 +219,7 @@ def _pending(told: Mapping[str, Any], now: datetime.datetime) -> list[Pending]:
                 tuple(versions["waiting"]),
                 first or now,
                 first is not None,
+                tuple(versions.get("behind", ())),
             )
         )
     return found

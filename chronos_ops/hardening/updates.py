@@ -21,6 +21,7 @@ def updates(context: Context) -> Outcome:
             "package": pending.package,
             "installed": pending.installed,
             "waiting": ", ".join(pending.waiting),
+            "kept back by": ", ".join(pending.behind) or "its own hold",
             "first seen": f"{pending.since:%Y-%m-%d}" if pending.remembered else "now",
         }
         for pending in found.pending
@@ -28,7 +29,7 @@ def updates(context: Context) -> Outcome:
     count = len(table)
     return Outcome(
         summary=f"{len(found.held)} packages wait for a maintenance window; "
-        + (f"{count} of them with a security update." if count else "none has a security update."),
+        + (f"{count} security updates wait with them." if count else "no security update does."),
         table=table,
         findings=judge_updates(context.settings, values),
         measures={"updates.pending": table},

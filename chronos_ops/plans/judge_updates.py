@@ -13,7 +13,7 @@ from chronos_ops.facts.apt_policy import AptConfig
 from chronos_ops.facts.needrestart import Needrestart
 from chronos_ops.facts.system import OsRelease
 from chronos_ops.facts.systemd import Unit
-from chronos_ops.facts.updates import Pending, Updates
+from chronos_ops.facts.updates import POSTGRES_ARCHIVE, Pending, Updates
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.updates import SERVICES, TIMERS, dead, held_by, is_armed
@@ -34,6 +34,8 @@ def judge_updates(settings: Settings, values: Mapping[str, Any]) -> list[Finding
         judge_last_run(updates, values["units"]),
         judge_held(updates, config),
         judge_pending(settings, updates),
+        judge_kept_back(settings, updates),
+        judge_left(updates),
         judge_other_holds(updates),
         judge_needrestart(values["needrestart"]),
     ]
@@ -144,25 +146,67 @@ def judge_held(updates: Updates, config: AptConfig) -> Finding:
 
 def judge_pending(settings: Settings, updates: Updates) -> Finding:
     """What is held must not wait for ever."""
+    return _judge_waiting(
+        settings,
+        updates,
+        [p for p in updates.pending if not p.behind],
+        identifier="updates.held-pending",
+        title="No security update of a held package waits for too long",
+    )
+
+
+def judge_kept_back(settings: Settings, updates: Updates) -> Finding:
+    """Nor what is not held itself, but cannot come without what is."""
+    return _judge_waiting(
+        settings,
+        updates,
+        [p for p in updates.pending if p.behind],
+        identifier="updates.kept-back",
+        title="No other security update waits for too long behind a held package",
+    )
+
+
+def _judge_waiting(
+    settings: Settings, updates: Updates, waiting: list[Pending], *, identifier: str, title: str
+) -> Finding:
     limit = datetime.timedelta(days=settings.hardening.updates.max_pending_days)
-    old = [p for p in updates.pending if updates.now - p.since > limit]
-    shown = "; ".join(_waits(p, updates.now) for p in old or updates.pending)
+    old = [p for p in waiting if updates.now - p.since > limit]
+    shown = "; ".join(_waits(p, updates.now) for p in old or waiting)
     known = updates.installed and bool(updates.sources)
+    # what keeps a package back comes with it (an archive is no package)
+    names = dict.fromkeys(
+        name for p in old for name in (p.package, *p.behind) if name != POSTGRES_ARCHIVE
+    )
     return judge(
-        "updates.held-pending",
-        "No security update of a held package waits for too long",
+        identifier,
+        title,
         passed=not old if known else None,
         observed=(shown[:600] or "none waits") if known else "no package lists on this host",
         expected=f"none seen for more than {settings.hardening.updates.max_pending_days} days",
         hint="in a maintenance window: apt-get install --only-upgrade "
-        + " ".join(p.package for p in old[:8]),
+        + " ".join(list(names)[:12]),
         requirement="H6",
     )
 
 
 def _waits(found: Pending, now: datetime.datetime) -> str:
     since = f"first seen {_ago(found.since, now)}" if found.remembered else "first seen now"
-    return f"{found.package} {found.installed} -> {found.waiting[-1]}, {since}"
+    by = f" (behind {', '.join(found.behind)})" if found.behind else ""
+    return f"{found.package} {found.installed} -> {found.waiting[-1]}{by}, {since}"
+
+
+def judge_left(updates: Updates) -> Finding:
+    """What no hold explains: a changed configuration file, a pin, a download that fails."""
+    return judge(
+        "updates.left",
+        "Unattended-upgrades leaves no security update behind that it may take",
+        passed=not updates.left if updates.installed else None,
+        observed=", ".join(updates.left) or "none" if updates.installed else "not known",
+        expected="none after a run with success",
+        hint="/var/log/unattended-upgrades/unattended-upgrades.log says why; by hand: apt-get "
+        f"install --only-upgrade {' '.join(updates.left[:8])}",
+        requirement="H6",
+    )
 
 
 def judge_other_holds(updates: Updates) -> Finding:

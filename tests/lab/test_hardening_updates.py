@@ -29,7 +29,7 @@ _TRACES = (
     "2>/dev/null | sort; "
     "systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer"
 )
-# Packages as `NAME VERSION` on stdin; the repository is whole and signed at its end.
+# Packages as `NAME VERSION [DEPENDS]` on stdin; the repository is whole and signed at its end.
 _REPOSITORY = r"""
 set -eu
 mkdir -p /srv/canary/pool && cd /srv/canary
@@ -39,10 +39,11 @@ if [ ! -d $GNUPGHOME ]; then
   gpg -q --batch --passphrase '' --quick-gen-key canary@lab.example ed25519 sign never 2>/dev/null
   gpg -q --export > /etc/apt/keyrings/canary.gpg
 fi
-while read -r name version; do
+while read -r name version depends; do
   rm -rf tree && mkdir -p tree/DEBIAN
   printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: lab <lab@lab.example>\n' \
     "$name" "$version" > tree/DEBIAN/control
+  [ -z "$depends" ] || printf 'Depends: %s\n' "$depends" >> tree/DEBIAN/control
   printf 'Description: canary\n' >> tree/DEBIAN/control
   dpkg-deb --root-owner-group --build tree "pool/${name}_${version}_all.deb" >/dev/null
 done
@@ -61,6 +62,7 @@ file=main/binary-$2/Packages
 } > $dist/Release
 gpg -q --batch --yes --clearsign -o $dist/InRelease $dist/Release
 """
+_PLAIN = ("lab-canary", "lab-pinned", "postgresql-canary")
 _SERVE = r"""
 set -eu
 mkdir -p /root/sources && mv /etc/apt/sources.list.d/* /root/sources/
@@ -79,7 +81,8 @@ until curl -fs -o /dev/null http://127.0.0.1:8099/dists/; do
   n=$((n + 1)); [ $n -lt 100 ]; sleep 0.1
 done
 apt-get -qq update
-apt-get -qq -y install lab-canary postgresql-canary >/dev/null
+apt-get -qq -y install lab-canary lab-canary-dev lab-pinned postgresql-canary >/dev/null
+printf 'Package: lab-pinned\nPin: version 1.0\nPin-Priority: 1001\n' > /etc/apt/preferences.d/lab
 """
 
 
@@ -117,6 +120,12 @@ def version(run: Run, package: str) -> str:
     return run(f"dpkg-query -W -f '${{Version}}' {package}")
 
 
+def _canaries(version: str) -> str:
+    """As libpq-dev does, one needs just its own version of a package that is held."""
+    behind = f"lab-canary-dev {version} postgresql-canary (= {version})"
+    return "\n".join([*(f"{name} {version}" for name in _PLAIN), behind, ""])
+
+
 @pytest.fixture(scope="module")
 def traces(run: Run) -> str:
     """The host as it came, but for needrestart and the canaries."""
@@ -124,9 +133,9 @@ def traces(run: Run) -> str:
     architecture, suite = run(
         "dpkg --print-architecture; . /etc/os-release; echo $VERSION_CODENAME"
     ).split()
-    run(_REPOSITORY, suite, architecture, stdin="lab-canary 1.0\npostgresql-canary 1.0\n")
+    run(_REPOSITORY, suite, architecture, stdin=_canaries("1.0"))
     run(_SERVE, suite)
-    run(_REPOSITORY, suite, architecture, stdin="lab-canary 1.1\npostgresql-canary 1.1\n")
+    run(_REPOSITORY, suite, architecture, stdin=_canaries("1.1"))
     return run(_TRACES)
 
 
@@ -159,10 +168,26 @@ def test_a_canary_comes_by_apt_s_own_units_and_held_packages_do_not(
     assert version(run, "lab-canary") == "1.1"
     assert version(run, "postgresql-canary") == "1.0"
     outcome = updates(context)
-    assert {s for k, s in by_id(outcome.findings).items()} == {Status.PASS}, outcome.findings
-    [waiting] = outcome.table
+    seen = by_id(outcome.findings)
+    assert {name for name, status in seen.items() if status is not Status.PASS} == {"left"}
+    behind, waiting = outcome.table
     assert (waiting["package"], waiting["waiting"]) == ("postgresql-canary", "1.1")
     assert waiting["first seen"] != "now"  # the unit's own drop-in remembered it
+    assert (behind["package"], behind["kept back by"]) == ("lab-canary-dev", "postgresql-canary")
+    assert behind["first seen"] != "now"
+
+
+def test_what_cannot_come_is_a_finding_and_the_stage_is_at_rest(
+    plan: Plan, context: Context, run: Run
+) -> None:
+    """Held, behind a held one, and pinned: none of them makes the stage try for ever."""
+    assert make_plan(UPDATES, context).empty
+    found = {f.id.removeprefix("updates."): f for f in updates(context).findings}
+    assert found["left"].observed == "lab-pinned"
+    assert "lab-canary-dev 1.0 -> 1.1 (behind postgresql-canary)" in found["kept-back"].observed
+    run("rm /etc/apt/preferences.d/lab; apt-get -qq update")
+    run("apt-get -qq -y install --only-upgrade lab-pinned >/dev/null")
+    assert by_id(updates(context).findings)["left"] is Status.PASS
 
 
 def test_what_waits_for_too_long_is_a_finding_also_when_a_newer_version_replaced_it(
@@ -170,11 +195,14 @@ def test_what_waits_for_too_long_is_a_finding_also_when_a_newer_version_replaced
 ) -> None:
     memory = "/var/lib/chronos-updates/held.json"
     run(f"sed -i 's/: [0-9]*$/: '$(($(date +%s) - 8 * 86400))/ {memory}")
-    late = next(f for f in updates(context).findings if f.id == "updates.held-pending")
-    assert late.status is Status.FAIL
+    found = {f.id.removeprefix("updates."): f for f in updates(context).findings}
+    assert {name for name, f in found.items() if not f.good} == {"held-pending", "kept-back"}
+    late = found["held-pending"]
     assert "postgresql-canary 1.0 -> 1.1, first seen 8 days ago" in late.observed
-    run("apt-get -qq -y install --only-upgrade postgresql-canary >/dev/null")  # the window
-    assert by_id(updates(context).findings)["held-pending"] is Status.PASS
+    mend = found["kept-back"].hint.partition(": ")[2]
+    run(f"{mend} -qq -y >/dev/null")  # the window, by its own hint
+    assert version(run, "lab-canary-dev") == version(run, "postgresql-canary") == "1.1"
+    assert not [f for f in updates(context).findings if not f.good]
     run("/usr/local/lib/chronos/held-updates")
     assert "canary" not in run(f"cat {memory}")
 

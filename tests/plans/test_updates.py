@@ -2,6 +2,7 @@
 
 import datetime
 import fnmatch
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -37,7 +38,7 @@ from chronos_ops.plans.updates_wanted import (
     is_allowed,
     is_security,
 )
-from tests.recorded_cases import example_settings, parsed
+from tests.recorded_cases import RECORDED, example_settings, fact_of, parse, parsed
 
 DEBIAN = ("debian-12", "debian-13")
 UBUNTU = ("ubuntu-22.04-unproven", "ubuntu-24.04-unproven")
@@ -183,7 +184,7 @@ def test_a_release_without_a_security_source_or_with_stale_lists_is_told() -> No
     for wrong in (replace(found, sources=others), replace(found, expired=("x_InRelease",))):
         assert bad(settings, values | {"updates": wrong}) == {"source": Status.FAIL}
     unknown = bad(settings, values | {"updates": replace(found, sources=())})
-    assert unknown == {"source": Status.UNKNOWN, "held-pending": Status.UNKNOWN}
+    assert unknown == dict.fromkeys(("source", "held-pending", "kept-back"), Status.UNKNOWN)
 
 
 def test_a_pattern_of_names_becomes_what_unattended_upgrades_matches() -> None:
@@ -254,6 +255,53 @@ def test_held_updates_have_an_age_and_a_limit() -> None:
         assert seen.status is status
         assert "postgresql-15 15.18 -> 15.20" in seen.observed
     assert "--only-upgrade postgresql-15" in seen.hint
+
+
+def test_what_a_hold_keeps_back_is_named_and_leaves_the_stage_at_rest() -> None:
+    """libpq-dev needs its own libpq5; what comes from PostgreSQL's archive alone nobody takes."""
+    settings = example_settings()
+    values = settled(settings, "debian-13")
+    found = values["updates"]
+
+    def waiting(days: float) -> dict[str, Any]:
+        since = found.now - datetime.timedelta(days=days)
+        waits = (
+            Pending("libpq-dev", "17.6-0", ("17.7-0",), since, True, ("libpq5",)),
+            Pending("postgis", "3.5", ("3.6",), since, True, ("apt.postgresql.org",)),
+        )
+        return values | {"updates": replace(found, pending=waits)}
+
+    assert plan(settings, waiting(1)).empty
+    fresh = by_id(settings, waiting(1))
+    assert fresh["kept-back"].status is Status.PASS
+    assert "libpq-dev 17.6-0 -> 17.7-0 (behind libpq5)" in fresh["kept-back"].observed
+    assert fresh["held-pending"].observed == "none waits"
+    assert bad(settings, waiting(8)) == {"kept-back": Status.FAIL}
+    hint = by_id(settings, waiting(8))["kept-back"].hint
+    assert hint.endswith("--only-upgrade libpq-dev libpq5 postgis")
+
+
+def test_what_unattended_upgrades_leaves_is_a_finding_and_no_endless_change() -> None:
+    """A changed configuration file, a pin: it was there with success, and will leave it again."""
+    settings = example_settings()
+    case = json.loads((RECORDED / "updates" / "debian-13.json").read_text())
+    told = json.loads(case["answer"]["stdout"])
+
+    def seen(**moments: int) -> Any:
+        stamps = {"upgrade-stamp": moments["upgraded"]} if "upgraded" in moments else {}
+        given = {"open": ["sudo"], "stamps": stamps, "configured": 100} | moments
+        text = json.dumps(told | given)
+        return parse(fact_of("updates"), {"exit_code": 0, "stdout": text, "stderr": ""})
+
+    for there in (seen(changed=200), seen(changed=200, upgraded=199), seen(changed=9, upgraded=99)):
+        assert (there.open, there.left) == (("sudo",), ())
+    gone = seen(changed=200, upgraded=200)
+    assert (gone.open, gone.left) == ((), ("sudo",))
+    values = settled(settings, "debian-13")
+    left = values | {"updates": replace(values["updates"], left=gone.left)}
+    assert plan(settings, left).empty
+    assert bad(settings, left) == {"left": Status.FAIL}
+    assert "--only-upgrade sudo" in by_id(settings, left)["left"].hint
 
 
 def test_the_last_run_counts_by_its_stamps_once_it_could_have_been() -> None:
