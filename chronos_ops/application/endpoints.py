@@ -38,7 +38,7 @@ def ask(endpoint: Endpoint) -> Finding:
     except TransportError as error:
         passed, observed = False, f"{error.noun}: {error.value}"
     return judge(
-        f"application.endpoint.{parts.hostname}{parts.path.rstrip('/').replace('/', '.')}",
+        f"application.endpoint.{parts.netloc}{parts.path.rstrip('/').replace('/', '.')}",
         f"{endpoint.url} answers",
         passed=passed,
         observed=observed,

@@ -4,6 +4,7 @@ Source: Atlassian, "Confluence Storage Format". Nothing of the text becomes mark
 stands in a document is shown, never interpreted.
 """
 
+import html
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -56,7 +57,7 @@ class _Storage(mistune.HTMLRenderer):
         return code_macro(code, (info or "").split(" ")[0])
 
     def heading(self, text: str, level: int, **_attributes: Any) -> str:
-        name = slug(re.sub(r"<[^>]*>", "", text))
+        name = slug(html.unescape(re.sub(r"<[^>]*>", "", text)))
         anchor = ""
         if name in self._anchors:
             anchor = (

@@ -118,7 +118,7 @@ def test_the_runbook_names_what_is_missing_and_passes_when_nothing_is(
         "database_schema.tables": "not there: sales.orders",
         "database_schema.migration": "schema_migrations does not hold it",
     }
-    assert wrong(partly)["endpoint.127.0.0.1.health"] == "HTTP 200"
+    assert wrong(partly)[f"endpoint.{registry.address}.health"] == "HTTP 200"
 
 
 def test_its_result_reaches_the_ticket_and_runbooks_their_pages(

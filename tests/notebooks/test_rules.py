@@ -96,6 +96,10 @@ def section_rules(notebook: Notebook) -> Iterator[str]:
     ]
     if [line[3:].strip() for line in lines if line.startswith("## ")] != SECTIONS:
         yield "the sections are not the seven, in order"
+    references = lines[lines.index("## References") :] if "## References" in lines else []
+    for record in ("ADR-004", "ADR-011", "ADR-012"):
+        if not any(record in line for line in references):
+            yield f"the references lack {record}"
     if not lines or not re.fullmatch(r"# \S.*", lines[0]):
         yield "it does not begin with its title"
     if sum(line.startswith("# ") for line in lines) != 1:
@@ -251,6 +255,7 @@ def _more(tag: str, text: str) -> Callable[[Notebook], object]:
             "a forbidden tag",
         ),
         (lambda n: n["cells"].pop(), "seven"),
+        (lambda n: n["cells"][-1].update(source="## References\n\nADR-004"), "lack ADR-011"),
         (lambda n: n["cells"].remove(_first(n, "verdict")), "the verdict is not last"),
         (lambda n: n["cells"].remove(_first(n, "setup")), "begin with parameters and setup"),
         (_more("step", "def f(): pass"), "a def"),

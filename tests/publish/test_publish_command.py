@@ -12,7 +12,7 @@ from chronos_ops.cli import app, shelf
 from chronos_ops.connectors import aws
 from chronos_ops.connectors.atlassian import NotThere
 from chronos_ops.model import settings
-from chronos_ops.model.errors import UsageError
+from chronos_ops.model.errors import Refused, UsageError
 from chronos_ops.model.result import Result
 from chronos_ops.model.secret import Secret
 from chronos_ops.publish.export import EXPORTED
@@ -99,6 +99,23 @@ def test_the_four_runbooks_are_published_once(site: Site, tmp_path: Path) -> Non
     assert site.writes == []
     kept = json.dumps(site.pages)
     assert TOKEN not in kept + planned
+
+
+def test_a_page_edited_by_hand_is_shown_and_refused(site: Site, tmp_path: Path) -> None:
+    where = mapping(tmp_path, site)
+    run("confluence", "--mapping", where)
+    site.edit("Runbook: disaster recovery")
+    site.requests.clear()
+    for more in (["--plan"], []):
+        done = CliRunner().invoke(
+            app, ["publish", "confluence", "--target", "lab", "--mapping", where, *more]
+        )
+        assert isinstance(done.exception, Refused)
+        assert ("edited by hand: Runbook: disaster recovery" in done.output) == bool(more)
+        assert "-<p><strong>My promise:" in done.output or not more
+    assert site.writes == []
+    said = run("confluence", "--overwrite", "--mapping", where)
+    assert (said.count("written: "), said.count("unchanged: ")) == (1, 3)
 
 
 def test_a_ticket_is_told_each_result_once(site: Site, tmp_path: Path) -> None:

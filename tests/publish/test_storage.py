@@ -70,15 +70,15 @@ def test_only_links_that_lead_somewhere_stay(url: str) -> None:
 
 def test_links_to_pages_headings_and_elsewhere() -> None:
     page = parsed(
-        '# T\n\n## Restore points\n\n[here](#restore-points) [there](other.md#a"b) [that](other.md)'
-        ' [out](https://example.org/?a=1&b="2)\n',
+        "# T\n\n## Restore `points` & more\n\n[here](#restore-points--more) "
+        '[there](other.md#a"b) [that](other.md) [out](https://example.org/?a=1&b="2)\n',
         other='A "title" & <more>',
     )
     heading, paragraph = page
     assert heading.find(f"{_AC}structured-macro").get(f"{_AC}name") == "anchor"  # type: ignore[union-attr]
-    assert heading.findtext(f"{_AC}structured-macro/{_AC}parameter") == "restore-points"
+    assert heading.findtext(f"{_AC}structured-macro/{_AC}parameter") == "restore-points--more"
     here, there, that, out = paragraph
-    assert (here.get(f"{_AC}anchor"), len(here)) == ("restore-points", 1)
+    assert (here.get(f"{_AC}anchor"), len(here)) == ("restore-points--more", 1)
     titles = [link.find("{urn:ri}page").get("{urn:ri}content-title") for link in (there, that)]  # type: ignore[union-attr]
     assert titles == ['A "title" & <more>'] * 2
     assert out.get("href", "").startswith("https://example.org/?a=1&b=")
