@@ -8,6 +8,7 @@ from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 
 LIVE = "/etc/letsencrypt/live"
+CHALLENGE = "chronos-ops: ACME challenge"  # the rule's comment that certbot's hook puts in
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,17 @@ class ChallengePort:
     rules: tuple[str, ...]
     listener: str
     challenge_running: bool  # certbot is at work
+
+    @property
+    def left_open(self) -> tuple[str, ...]:
+        """Rules that no challenge under way explains."""
+        return tuple(r for r in self.rules if not (self.challenge_running and CHALLENGE in r))
+
+    @property
+    def taken_by(self) -> str:
+        """Who listens there and is not certbot at work; "": nobody."""
+        own = self.challenge_running and self.listener in ("certbot", "python3")
+        return "" if own else self.listener
 
 
 # A process may call itself anything; certbot at work holds this lock, and only root can.

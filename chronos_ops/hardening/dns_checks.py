@@ -161,7 +161,7 @@ def judge_free(port: ChallengePort) -> Finding:
     return judge(
         "certificate.port-free",
         "Nobody else listens on port 80 of the host",
-        passed=not port.listener or port.challenge_running,
+        passed=not port.taken_by,
         observed=port.listener or "nobody listens",
         expected="nobody: certbot listens there itself during a challenge",
         hint=f"take {port.listener or 'it'} off port 80, or use `challenge: dns-01`; every renewal "

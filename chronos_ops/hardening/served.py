@@ -199,8 +199,8 @@ def _machinery(context: Context) -> list[Finding]:
         judge(
             "certificate.port-closed",
             "Port 80 is closed on the host outside a challenge",
-            passed=not port.rules or port.challenge_running,
-            observed="; ".join(port.rules) or "no rule lets it in",
+            passed=not port.left_open,
+            observed="; ".join(port.left_open) or "no rule lets it in",
             expected="no rule lets it in",
             hint=f"sudo {PORT} close; stage `certificate` closes it too",
             requirement="H1",

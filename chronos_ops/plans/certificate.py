@@ -144,9 +144,9 @@ def _refusals(
     reason: str,
 ) -> tuple[str, ...]:
     found = []
-    if declared.challenge == "http-01" and port.listener and reason and not port.challenge_running:
+    if declared.challenge == "http-01" and port.taken_by and reason:
         found.append(
-            f"port 80 is taken by {port.listener}: a standalone challenge needs it. "
+            f"port 80 is taken by {port.taken_by}: a standalone challenge needs it. "
             "Use `challenge: dns-01`, or let it listen on 443 only"
         )
     if declared_cluster(settings, values["clusters"]) is None and values["clusters"]:
@@ -304,7 +304,7 @@ def _hand_over(live: CertificateFile | None, copy: CertificateFile | None) -> li
 
 
 def _left_open(port: ChallengePort) -> list[Change]:
-    if not port.rules or port.challenge_running:
+    if not port.left_open:
         return []
     return [
         Change(
@@ -312,7 +312,7 @@ def _left_open(port: ChallengePort) -> list[Change]:
             title="close port 80, which a challenge has left open",
             why="it is open during a challenge and at no other time (H1)",
             deeds=(_CLOSE,),
-            before="\n".join(port.rules) + "\n",
+            before="\n".join(port.left_open) + "\n",
         )  # no undo: a challenge opens it by itself
     ]
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chronos_ops.facts.certbot import CHALLENGE
 from chronos_ops.facts.docker_ports import PublishedPort
 from chronos_ops.facts.lightsail_ports import OpenPort
 from chronos_ops.facts.ufw import Ufw, UfwRule
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.firewall_wanted import HTTP, doors, lightsail_doors, merged, world_open
-from chronos_ops.plans.ufw import CHALLENGE, CHALLENGE_RULES
+from chronos_ops.plans.ufw import CHALLENGE_RULES
 
 _STAGES = "stages `host-firewall` and `lightsail-firewall` set both from the parameters"
 _ALL = (0, 65535)

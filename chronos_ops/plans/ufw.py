@@ -4,6 +4,7 @@ import ipaddress
 import re
 from typing import Any
 
+from chronos_ops.facts.certbot import CHALLENGE
 from chronos_ops.facts.files import FileState
 from chronos_ops.facts.ufw import DEFAULTS, FILES, RULES4, RULES6, UFW, Ufw, UfwRule
 from chronos_ops.model.hardening import ANYWHERE
@@ -20,7 +21,6 @@ POLICIES = {
     "DEFAULT_OUTPUT_POLICY": "ACCEPT",
     "DEFAULT_FORWARD_POLICY": "DROP",
 }
-CHALLENGE = "chronos-ops: ACME challenge"
 
 # As the package ships them; UFW puts its logging in when it starts.
 _HEAD4 = """*filter

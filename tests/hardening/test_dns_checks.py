@@ -65,6 +65,7 @@ def test_the_challenge_must_get_in(port: tuple[int, int], cidrs: list[str], stat
 def test_another_listener_on_port_80_would_break_every_renewal() -> None:
     assert judge_free(ChallengePort((), "", challenge_running=False)).status is Status.PASS
     assert judge_free(ChallengePort((), "certbot", challenge_running=True)).status is Status.PASS
+    assert not judge_free(ChallengePort((), "nginx", challenge_running=True)).good
     found = judge_free(ChallengePort((), "nginx", challenge_running=False))
     assert found.status is Status.FAIL
     assert "nginx" in found.hint

@@ -178,6 +178,9 @@ def test_a_port_that_was_left_open_is_closed_but_not_during_a_challenge(tmp_path
     ]
     running = replace(left, challenge_running=True)
     assert certificate.plan(settings, values_of(settings, port=running)).empty
+    foreign = replace(running, rules=(*running.rules, "ufw allow 80/tcp comment 'old app'"))
+    (change,) = certificate.plan(settings, values_of(settings, port=foreign)).changes
+    assert change.before == "ufw allow 80/tcp comment 'old app'\n"
 
 
 def test_a_taken_port_refuses_a_standalone_challenge(tmp_path: Path) -> None:
