@@ -57,17 +57,12 @@ def parse_reference(text: str) -> Reference:
 
 def image(context: Context) -> Outcome:
     """Ask the registry for the image's manifest; nothing is pulled."""
-    declared = context.settings.application.image
-    wanted = getattr(context.parameters, "image", "")
-    if wanted:
-        known = declared.model_dump() if declared else {}
-        digest = None if declared is None or wanted != declared.reference else declared.digest
-        declared = Image(**known | {"reference": wanted, "digest": digest})
-    if declared is None:
-        return looked("image", _TITLE, lambda: [undeclared("image", _TITLE)])
-    chosen = declared
 
     def look() -> list[Finding]:
+        given = getattr(context.parameters, "image", "")
+        chosen = _chosen(context.settings.application.image, given)
+        if chosen is None:
+            return [undeclared("image", _TITLE)]
         reference = parse_reference(chosen.reference)
         login = context.aws.get_secret(chosen.pull_secret) if chosen.pull_secret else None
         if login is not None:
@@ -79,6 +74,16 @@ def image(context: Context) -> Outcome:
 
 
 image.probe = True  # type: ignore[attr-defined] # reads only
+
+
+def _chosen(declared: Image | None, wanted: str) -> Image | None:
+    """The parameter's image instead of the declared one. A login stays with its own registry."""
+    if not wanted or (declared is not None and wanted == declared.reference):
+        return declared
+    known = declared and parse_reference(declared.reference).registry
+    if declared is None or parse_reference(wanted).registry != known:
+        return Image(reference=wanted)
+    return declared.model_copy(update={"reference": wanted, "digest": None})
 
 
 def judged(reference: Reference, declared: Image, answer: web.Answer) -> Finding:

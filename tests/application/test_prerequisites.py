@@ -149,6 +149,13 @@ def test_the_parameter_goes_before_the_declared_image(registry: Registry) -> Non
     assert same.status is Status.PASS  # the digest was the other image's
 
 
+def test_a_login_stays_with_its_own_registry(registry: Registry) -> None:
+    login = {"reference": "registry.example.org/team/app:1", "pull_secret": "/pull"}
+    target = Target({"image": login}, f"{registry.address}/team/app:1.4", secrets={"/pull": PULLER})
+    (finding,) = image(target.context()).findings
+    assert (finding.status, target.kept) == (Status.UNKNOWN, [])  # nor is its CA trusted
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_registry_that_cannot_say_is_unknown(registry: Registry, status: int) -> None:
     registry.status = status

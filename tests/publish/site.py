@@ -40,7 +40,9 @@ class Site:
     pages: dict[str, dict[str, Any]] = field(default_factory=dict)
     issues: dict[str, list[str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    fail: dict[str, int] = field(default_factory=dict)  # "PUT": a status; -1: no answer at all
+    fail: dict[str, int] = field(
+        default_factory=dict
+    )  # "PUT": a status; -1: no answer; -2: done, and no answer
     before: dict[str, Any] = field(default_factory=dict)  # "PUT": a call just before it
     url: str = ""
 
@@ -205,12 +207,10 @@ def serving(
             if (status := site.fail.get(self.command)) == -1:
                 self.close_connection = True
                 return
-            try:
-                status, said = self._judged(status, parts.path, parts.query, body)
-            except Wrong as error:
-                status, said = error.status, {"message": str(error)}
-            except (KeyError, AssertionError) as error:
-                status, said = 400, {"message": repr(error)}
+            status, said = self._said(status, parts.path, parts.query, body)
+            if site.fail.get(self.command) == -2:
+                self.close_connection = True
+                return
             text = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -218,10 +218,18 @@ def serving(
             self.end_headers()
             self.wfile.write(text)
 
+        def _said(self, *asked: Any) -> Answer:
+            try:
+                return self._judged(*asked)
+            except Wrong as error:
+                return error.status, {"message": str(error)}
+            except (KeyError, AssertionError) as error:
+                return 400, {"message": repr(error)}
+
         def _judged(self, status: int | None, path: str, query: str, body: bytes) -> Answer:
             if self.headers["Authorization"] != login:
                 raise Wrong(401, f"Unauthorized: {self.headers['Authorization']}")
-            if status:
+            if status and status > 0:
                 raise Wrong(status, "as the test wants it")
             if body and self.headers["Content-Type"] != "application/json":
                 raise Wrong(415, "not JSON")

@@ -193,6 +193,22 @@ def test_errors_are_named_and_nothing_is_half_done(
     assert publisher.publish(notebooks)[0] == "written: Disaster & recovery"
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_an_answer_that_got_lost_is_looked_for_by_the_next_run(
+    site: Site, notebooks: list[Path], cloud: bool, method: str
+) -> None:
+    publisher = Publisher(site, cloud=cloud)
+    if method == "PUT":
+        publisher.publish(notebooks)
+        for notebook in notebooks:
+            runbook(notebook.parent, notebook.stem, "**Promise:** 3.")
+    site.fail[method] = -2
+    with pytest.raises(TransportError, match="no answer to"):
+        publisher.publish(notebooks)
+    site.fail.clear()
+    assert publisher.publish(notebooks) == ["unchanged: Disaster & recovery", "written: Hardening"]
+
+
 def test_a_wrong_token_is_said_without_the_token(
     site: Site, notebooks: list[Path], cloud: bool
 ) -> None:
