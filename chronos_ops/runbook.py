@@ -71,6 +71,7 @@ from chronos_ops.runbook_opening import (
     opening,
     reach,
     run_settings,
+    try_to_reach,
 )
 from chronos_ops.runbook_output import Display, interactive, read_line, redact_outputs
 from chronos_ops.runbook_stage import carry_out, known_after_apply, make_plan, show
@@ -115,7 +116,8 @@ class Runbook:
         with ExitStack() as held:
             if folder is None:
                 held.enter_context(target_lock(outputs_dir(), settings.target))
-            reached = reach(settings, FileJournal(folder, redactor) if folder else None)
+            way = reach if parameters.needs_target else try_to_reach
+            reached = way(settings, FileJournal(folder, redactor) if folder else None)
             if folder is None:
                 folder = make_folder(outputs_dir(), new_run_id(name), name, settings, parameters)
                 held.enter_context(
@@ -162,6 +164,13 @@ class Runbook:
         """Record and show the setup cell: on what, as whom, recorded where."""
         outcome = opening(self.context, identity)
         self._record(Display(), "setup", "setup", started, "ok", outcome)
+
+    @cached_property
+    def preflight(self) -> ModuleType:
+        """The looks before every run (`run.step("account", run.preflight.account)`)."""
+        from chronos_ops.preflight import session
+
+        return session
 
     @cached_property
     def drill(self) -> "DrillSession":

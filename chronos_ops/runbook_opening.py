@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos_ops.connectors.aws import Aws
-from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.connectors.ssh import Ssh, SshAddress
 from chronos_ops.evidence.folder import PARAMETERS, PREFIX_VARIABLE, checkout, read_json
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
@@ -86,6 +86,20 @@ def reach(settings: Settings, journal: Journal | None = None) -> Reached:
     return Reached(aws, ssh, identity.arn)
 
 
+def try_to_reach(settings: Settings, journal: Journal | None = None) -> Reached:
+    """As `reach`, but what fails is said in the identity and shows in the looks. Raises nothing."""
+    aws, host = Aws(settings.aws, journal), settings.host
+    try:
+        who = aws.identity().arn
+    except ChronosError as error:
+        who = f"not known: {error.noun}"
+    try:
+        address = declared_host(settings, aws)
+    except ChronosError:
+        address = SshAddress(host.address, host.port, host.user, host.key_file, ())
+    return Reached(aws, Ssh(address, journal), who)
+
+
 def chosen(parameters: RunbookParameters) -> str:
     """Parameters that are not the runbook's own defaults."""
     given = parameters.model_dump(exclude_defaults=True, exclude={"target"})
@@ -101,7 +115,11 @@ def opening(context: Context, identity: str) -> Outcome:
         table=[
             {"": "parameters", "seen": chosen(context.parameters)},
             {"": "AWS identity", "seen": identity},
-            {"": "database host", "seen": f"{host.user}@{host.host}:{host.port}, key pinned"},
+            {
+                "": "database host",
+                "seen": f"{host.user}@{host.host}:{host.port}, "
+                f"{'key pinned' if host.known_hosts else 'key not known'}",
+            },
             {"": "record", "seen": f"outputs/{target}/{context.run_id}"},
         ],
     )

@@ -39,11 +39,11 @@ class Names:
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """A and AAAA records, sorted. Raises TransportError: not known."""
-        return tuple(sorted([*self._ask(name, "A"), *self._ask(name, "AAAA")]))
+        return tuple(sorted([*self.records(name, "A"), *self.records(name, "AAAA")]))
 
     def cname(self, name: str) -> str:
         """What the name is an alias of, without the final dot; "": of nothing."""
-        found = self._ask(name, "CNAME")
+        found = self.records(name, "CNAME")
         return found[0].rstrip(".").lower() if found else ""
 
     def caa(self, name: str) -> tuple[Caa, ...]:
@@ -58,7 +58,8 @@ class Names:
             labels = labels[1:]
         return ()
 
-    def _ask(self, name: str, kind: str) -> list[str]:
+    def records(self, name: str, kind: str) -> list[str]:
+        """Records of one type as text; empty: none, or no such name. Raises TransportError."""
         return [record.to_text() for record in self._records(name, kind)]
 
     def _records(self, name: str, kind: str) -> list[Any]:

@@ -24,6 +24,7 @@ class Instance:
     bundle: str
     zone: str
     is_static_ip: bool
+    private_address: str = ""
 
     @property
     def run_id(self) -> str:
@@ -125,6 +126,7 @@ def _read_instance(item: Any) -> Instance:
             bundle=item.get("bundleId", ""),
             zone=item["location"]["availabilityZone"],
             is_static_ip=item.get("isStaticIp", False),
+            private_address=item.get("privateIpAddress", ""),
         )
     except (KeyError, TypeError) as error:
         raise UnreadableAnswer("not a Lightsail instance", error) from None

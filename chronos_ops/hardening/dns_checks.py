@@ -8,9 +8,8 @@ from chronos_ops.connectors.names import Caa, Names
 from chronos_ops.execution.context import Context
 from chronos_ops.facts.certbot import CHALLENGE_PORT, ChallengePort
 from chronos_ops.hardening.certificate_trust import static_address, undeclared
-from chronos_ops.hardening.outside import not_known
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.finding import Finding, judge
+from chronos_ops.model.finding import Finding, judge, not_known
 from chronos_ops.model.hardening import Certificate
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.question import AwsQuestion, Fact

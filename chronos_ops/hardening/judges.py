@@ -5,9 +5,9 @@ from typing import Any
 
 from chronos_ops.execution.context import Context
 from chronos_ops.hardening import lynis, ssh_audit, sslyze
-from chronos_ops.hardening.outside import described, not_known, together
+from chronos_ops.hardening.outside import described, together
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.finding import Finding, Status, judge
+from chronos_ops.model.finding import Finding, Status, judge, not_known
 from chronos_ops.model.outcome import Outcome
 
 LYNIS_FLOOR = 80

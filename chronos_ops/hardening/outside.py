@@ -10,7 +10,7 @@ from chronos_ops.execution.context import Context
 from chronos_ops.facts.addresses import IPV6
 from chronos_ops.hardening import lynis, nmap, ssh_audit, sslyze
 from chronos_ops.model.errors import ChronosError, UsageError
-from chronos_ops.model.finding import Finding, Status, judge
+from chronos_ops.model.finding import Finding, Status, judge, not_known
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.firewall_wanted import HTTPS, covered, doors
@@ -95,19 +95,6 @@ def udp_finding(scan: nmap.Scan) -> Finding:
         expected="silence",
         hint="both firewalls allow TCP 22, 5432 and 443 only",
         requirement="H1",
-    )
-
-
-def not_known(identifier: str, title: str, error: ChronosError, requirement: str) -> Finding:
-    """A look that could not be taken: never passed."""
-    return Finding(
-        id=identifier,
-        status=Status.ERROR if error.exit_status == 1 else Status.UNKNOWN,
-        title=title,
-        observed=error.noun + (f": {error.value}" if error.value is not None else ""),
-        expected="it can be looked at",
-        hint=error.hint,
-        requirement=requirement,
     )
 
 

@@ -9,10 +9,9 @@ from chronos_ops.facts.certbot import CERTBOT, CHALLENGE_PORT, Certbot
 from chronos_ops.facts.certificates import CertificateFile, now, read_der
 from chronos_ops.hardening.certificate_trust import undeclared
 from chronos_ops.hardening.dns_checks import issuer
-from chronos_ops.hardening.outside import not_known
 from chronos_ops.hardening.served import judge_serial, live_file, show
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.finding import Finding, judge
+from chronos_ops.model.finding import Finding, judge, not_known
 from chronos_ops.model.hardening import Certificate
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.question import ShellAnswer

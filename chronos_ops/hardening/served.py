@@ -13,10 +13,9 @@ from chronos_ops.facts.certificates import (
 )
 from chronos_ops.facts.systemd import Unit, units
 from chronos_ops.hardening.certificate_trust import trusted_file, undeclared
-from chronos_ops.hardening.outside import not_known
 from chronos_ops.model import hardening
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.finding import Finding, judge
+from chronos_ops.model.finding import Finding, judge, not_known
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.question import Fact
 from chronos_ops.plans.certificate import (

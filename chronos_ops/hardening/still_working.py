@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 from chronos_ops.execution.context import Context
 from chronos_ops.facts.backups import StanzaInfo, info
 from chronos_ops.facts.systemd import units
-from chronos_ops.hardening.outside import not_known
 from chronos_ops.model.errors import UsageError
-from chronos_ops.model.finding import Finding, Status, judge
+from chronos_ops.model.finding import Finding, Status, judge, not_known
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.question import ShellAnswer
 from chronos_ops.model.settings import Settings

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from chronos_ops.model.errors import ChronosError
+
 WOULD_BE_REFUSED = ".would-be-refused"  # how the id of a dry run's finding ends
 
 
@@ -55,5 +57,18 @@ def judge(
         observed=str(observed),
         expected=str(expected),
         hint="" if status is Status.PASS else hint,
+        requirement=requirement,
+    )
+
+
+def not_known(identifier: str, title: str, error: ChronosError, requirement: str) -> Finding:
+    """A look that could not be taken: never passed."""
+    return Finding(
+        id=identifier,
+        status=Status.ERROR if error.exit_status == 1 else Status.UNKNOWN,
+        title=title,
+        observed=error.noun + (f": {error.value}" if error.value is not None else ""),
+        expected="it can be looked at",
+        hint=error.hint,
         requirement=requirement,
     )

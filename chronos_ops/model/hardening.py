@@ -107,7 +107,7 @@ class Updates(_Strict):
 
 
 class AcceptedException(_Strict):
-    """A control that is knowingly not met (H7). After `expires` it fails again."""
+    """A control, or a linter's rule, knowingly not met (H7). After `expires` it fails again."""
 
     control: str
     accepted: datetime.date

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from chronos_ops.model.application import Application
 from chronos_ops.model.archive import Archive, SecretGate
 from chronos_ops.model.errors import UsageError
-from chronos_ops.model.hardening import Hardening
+from chronos_ops.model.hardening import AcceptedException, Hardening
 from chronos_ops.model.monitoring import Monitoring
 from chronos_ops.model.timing import Objectives
 
@@ -122,6 +122,24 @@ class Drill(_Strict):
     work_dir: str | None = None
 
 
+class DnsRecord(_Strict):
+    """A record that must be there. `value`: the host's address for A, else any, unless it is said.
+
+    As dnspython writes it: `10 mail.example.com.` for MX.
+    """
+
+    name: str
+    type: Literal["A", "AAAA", "CNAME", "MX"] = "A"
+    value: str = ""
+
+
+class Dns(_Strict):
+    """Names of the host (P4)."""
+
+    server: str | None = None  # ADDRESS[:PORT]; None: whom the system asks
+    records: tuple[DnsRecord, ...] = ()  # none: the certificate's names, as A
+
+
 class Settings(_Strict):
     """One target. `disposable`: a scenario whose subject is the declared host is not refused (D3);
     those of the catalogue strike hosts of their own."""
@@ -136,6 +154,8 @@ class Settings(_Strict):
     hardening: Hardening = Hardening()
     monitoring: Monitoring = Monitoring()
     application: Application = Application()
+    dns: Dns = Dns()
+    lint_exceptions: tuple[AcceptedException, ...] = ()  # rules of the linter (R9)
     archive: Archive | None = None  # None: runs are not archived
     secret_gate: SecretGate = SecretGate()
     objectives: Objectives = Objectives(recovery_time_seconds=3600, recovery_point_seconds=900)

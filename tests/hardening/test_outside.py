@@ -8,7 +8,7 @@ from chronos_ops.hardening import nmap, outside
 from chronos_ops.hardening.nmap import Scan, read_scan
 from chronos_ops.hardening.programs import NotInstalled
 from chronos_ops.model.errors import ChronosError, UnreadableAnswer
-from chronos_ops.model.finding import Finding, Status
+from chronos_ops.model.finding import Finding, Status, not_known
 from tests.hardening.looking import a_context, said, stand_ins
 from tests.recorded_cases import example_settings
 
@@ -116,7 +116,7 @@ def test_without_nmap_the_look_is_unknown_with_a_hint(
     stand_ins(tmp_path, monkeypatch)
     with pytest.raises(NotInstalled) as raised:
         nmap.scan(a_context(tmp_path), "192.0.2.10", "-", log="nmap.log")
-    finding = outside.not_known("outside.ipv4.scanned", "scanned", raised.value, "H1")
+    finding = not_known("outside.ipv4.scanned", "scanned", raised.value, "H1")
     assert finding.status is Status.UNKNOWN
     assert not finding.good
     assert "apt-get install nmap" in finding.hint

@@ -10,6 +10,7 @@ import logging
 import os
 import uuid
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,7 @@ async def _send(send: Send, status: int, body: bytes, content_type: bytes) -> No
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"x-amzn-requestid", str(uuid.uuid4()).encode()),
+        (b"date", formatdate(usegmt=True).encode()),  # ministack tells hypercorn not to
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

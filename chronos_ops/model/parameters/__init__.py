@@ -10,10 +10,12 @@ from chronos_ops.model.parameters.cloudwatch_monitoring import CloudwatchMonitor
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
 from chronos_ops.model.parameters.pgbackrest_backup_restore import PgbackrestBackupRestore
+from chronos_ops.model.parameters.preflight import Preflight
 from chronos_ops.model.parameters.security_hardening import SecurityHardening
 from chronos_ops.model.settings import explain
 
 MODELS: dict[str, type[RunbookParameters]] = {
+    "preflight": Preflight,
     "pgbackrest_backup_restore": PgbackrestBackupRestore,
     "security_hardening": SecurityHardening,
     "cloudwatch_monitoring": CloudwatchMonitoring,

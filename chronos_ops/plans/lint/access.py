@@ -48,7 +48,7 @@ def _bans(subject: Subject) -> Said:
 
 
 def _exceptions(subject: Subject) -> Said:
-    given = subject.settings.hardening.exceptions
+    given = (*subject.settings.hardening.exceptions, *subject.settings.lint_exceptions)
     wrong = [f"{e.control} expired {e.expires}" for e in given if e.expires <= subject.today]
     wrong += [
         f"{e.control} accepted only on {e.accepted}" for e in given if e.accepted > subject.today

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.metrics import METRICS
 from chronos_ops.model.settings import parse_settings
@@ -124,3 +125,21 @@ def test_a_rule_says_why_how_and_where_from() -> None:
         assert rule.why.endswith(".")
         assert rule.mend.endswith(".")
         assert rule.source
+
+
+def test_an_accepted_rule_is_none_between_its_days_alone() -> None:
+    rule = "lint.monitoring.resolution"
+    given = EXCEPTION | {"control": rule}
+    changes = {"monitoring.period_seconds": 10, "monitoring.publish_seconds": 10}
+    found = findings(changes | {"lint_exceptions": [given]})[rule]
+    assert found.status is Status.NOT_APPLICABLE
+    assert "accepted by ops until 2026-12-31" in found.observed
+    for days in ({"expires": "2026-11-23"}, {"accepted": "2026-11-24"}):
+        found = findings(changes | {"lint_exceptions": [given | days]})[rule]
+        assert found.status is Status.FAIL
+        assert "exception" in found.observed
+
+
+def test_an_exception_of_no_rule_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"lint\.nothing"):
+        findings({"lint_exceptions": [EXCEPTION | {"control": "lint.nothing"}]})
