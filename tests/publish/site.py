@@ -186,6 +186,53 @@ def _stored(body: dict[str, str]) -> str:
     return re.sub(r">\n<", "><", told).replace("&quot;", '"')
 
 
+class _Handler(BaseHTTPRequestHandler):
+    site: Site
+    login: str
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _serve(self) -> None:
+        parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.site.requests.append(f"{self.command} {parts.path}")
+        self.site.before.get(self.command, lambda: None)()
+        if (status := self.site.fail.get(self.command)) == -1:
+            self.close_connection = True
+            return
+        status, said = self._said(status, parts.path, parts.query, body)
+        if self.site.fail.get(self.command) == -2:
+            self.close_connection = True
+            return
+        text = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _said(self, *asked: Any) -> Answer:
+        try:
+            return self._judged(*asked)
+        except Wrong as error:
+            return error.status, {"message": str(error)}
+        except (KeyError, AssertionError) as error:
+            return 400, {"message": repr(error)}
+
+    def _judged(self, status: int | None, path: str, query: str, body: bytes) -> Answer:
+        if self.headers["Authorization"] != self.login:
+            raise Wrong(401, f"Unauthorized: {self.headers['Authorization']}")
+        if status and status > 0:
+            raise Wrong(status, "as the test wants it")
+        if body and self.headers["Content-Type"] != "application/json":
+            raise Wrong(415, "not JSON")
+        given = {key: values[0] for key, values in parse_qs(query).items()}
+        return self.site.answer(self.command, path, given, json.loads(body) if body else None)
+
+    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - http.server's names
+
+
 @contextmanager
 def serving(
     site: Site, *, cloud: bool = True, leaf: tuple[Path, Path] | None = None
@@ -195,50 +242,8 @@ def serving(
     if cloud:
         login = "Basic " + base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def _serve(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            site.requests.append(f"{self.command} {parts.path}")
-            site.before.get(self.command, lambda: None)()
-            if (status := site.fail.get(self.command)) == -1:
-                self.close_connection = True
-                return
-            status, said = self._said(status, parts.path, parts.query, body)
-            if site.fail.get(self.command) == -2:
-                self.close_connection = True
-                return
-            text = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def _said(self, *asked: Any) -> Answer:
-            try:
-                return self._judged(*asked)
-            except Wrong as error:
-                return error.status, {"message": str(error)}
-            except (KeyError, AssertionError) as error:
-                return 400, {"message": repr(error)}
-
-        def _judged(self, status: int | None, path: str, query: str, body: bytes) -> Answer:
-            if self.headers["Authorization"] != login:
-                raise Wrong(401, f"Unauthorized: {self.headers['Authorization']}")
-            if status and status > 0:
-                raise Wrong(status, "as the test wants it")
-            if body and self.headers["Content-Type"] != "application/json":
-                raise Wrong(415, "not JSON")
-            given = {key: values[0] for key, values in parse_qs(query).items()}
-            return site.answer(self.command, path, given, json.loads(body) if body else None)
-
-        do_GET = do_POST = do_PUT = _serve  # noqa: N815 - http.server's names
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"site": site, "login": login})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if leaf:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*leaf)
