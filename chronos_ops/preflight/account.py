@@ -8,6 +8,8 @@ from chronos_ops.facts import lightsail, s3
 from chronos_ops.facts.secret_store import secrets
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.settings import Settings
+from chronos_ops.plans import identity
 from chronos_ops.preflight.looking import Look, looked
 
 CONF = "/etc/pgbackrest/pgbackrest.conf"  # ours; a package brings /etc/pgbackrest.conf
@@ -157,7 +159,7 @@ def _bucket(context: Context) -> list[Finding]:
         error.add("or the bucket is another account's: names are taken worldwide")
         raise
     if location is None:
-        return [_pending(context, "preflight.bucket", title, f"no bucket {name}")]
+        return [not_made_yet(context, "preflight.bucket", title, f"no bucket {name}")]
     block = context.ask(s3.public_access_block(name))
     versions = context.ask(s3.versioning(name))
     wrong = [
@@ -178,18 +180,23 @@ def _bucket(context: Context) -> list[Finding]:
     ]
 
 
-def _secrets(context: Context) -> list[Finding]:
-    settings = context.settings
-    names = (
-        settings.backup.cipher_secret,
-        f"{settings.backup.host_key_secret}/id",
-        f"{settings.backup.host_key_secret}/secret",
+def secret_names(settings: Settings) -> tuple[str, ...]:
+    """What the backup runbook puts into the store."""
+    backup = settings.backup
+    return (
+        backup.cipher_secret,
+        identity.key_id_secret(backup),
+        identity.key_secret(backup),
         settings.postgres.operator_password_secret,
     )
+
+
+def _secrets(context: Context) -> list[Finding]:
+    names = secret_names(context.settings)
     title, found = "The secrets are there, encrypted", context.ask(secrets(*names))
     missing = [name for name, kind in found.items() if kind is None]
     if len(missing) == len(names):
-        return [_pending(context, "preflight.secrets", title, "none of them is there")]
+        return [not_made_yet(context, "preflight.secrets", title, "none of them is there")]
     clear = [
         f"{name}: {kind}" for name, kind in found.items() if kind not in (None, "SecureString")
     ]
@@ -208,7 +215,7 @@ def _secrets(context: Context) -> list[Finding]:
     ]
 
 
-def _pending(context: Context, identifier: str, title: str, observed: str) -> Finding:
+def not_made_yet(context: Context, identifier: str, title: str, observed: str) -> Finding:
     """Not made yet is no fault, unless a host is at work that would need it."""
     at_work = context.ssh.run(
         ["ls", CONF],

@@ -11,7 +11,7 @@ from chronos_ops.model.outcome import Outcome
 from chronos_ops.plans.cluster import declared_cluster, missing_cluster
 from chronos_ops.plans.judge_firewalls import judge_agreement, lightsail_openings
 from chronos_ops.plans.packages import PACKAGES
-from chronos_ops.preflight.looking import Look, looked
+from chronos_ops.preflight.looking import Look, dry, looked
 from chronos_ops.preflight.machine import judge_clock
 
 _FREE_BYTES = 2 * 1024**3
@@ -195,8 +195,7 @@ def _postgres(context: Context) -> list[Finding]:
 def _extensions(context: Context) -> list[Finding]:
     """By the backup runbook's own stage: what it would install, what it would refuse."""
     settings = context.settings
-    questions = PACKAGES.ask(settings)
-    plan = PACKAGES.plan(settings, {name: context.ask(fact) for name, fact in questions.items()})
+    plan = dry(context, PACKAGES)
     comes = "; ".join(change.title for change in plan.changes)
     return [
         judge(

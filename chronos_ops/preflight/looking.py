@@ -7,6 +7,8 @@ from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, not_known
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.plan import Plan
+from chronos_ops.model.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,12 @@ class Look:
     title: str
     requirement: str
     take: Callable[[Context], list[Finding]]
+
+
+def dry(context: Context, stage: Stage) -> Plan:
+    """What another runbook's stage would do now. Changes nothing."""
+    facts = stage.ask(context.settings)
+    return stage.plan(context.settings, {name: context.ask(fact) for name, fact in facts.items()})
 
 
 def looked(context: Context, what: str, looks: Sequence[Look]) -> Outcome:

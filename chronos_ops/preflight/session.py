@@ -5,6 +5,7 @@ from chronos_ops.preflight.declared import declared
 from chronos_ops.preflight.host import database, firewalls, host
 from chronos_ops.preflight.machine import machine
 from chronos_ops.preflight.names import names
+from chronos_ops.preflight.rights import rights
 
 __all__ = [
     "account",
@@ -15,5 +16,6 @@ __all__ = [
     "instance",
     "machine",
     "names",
+    "rights",
     "storage",
 ]
