@@ -78,6 +78,7 @@ from chronos_ops.runbook_stage import carry_out, known_after_apply, make_plan, s
 
 if TYPE_CHECKING:
     from chronos_ops.drill.session import DrillSession
+    from chronos_ops.readiness.session import Readiness
 
 Step = Callable[[Context], Outcome]
 _STEPPED = "executed.ipynb, executed.html: none; stepped through in JupyterLab, which keeps them"
@@ -116,8 +117,12 @@ class Runbook:
         with ExitStack() as held:
             if folder is None:
                 held.enter_context(target_lock(outputs_dir(), settings.target))
-            way = reach if parameters.needs_target else try_to_reach
-            reached = way(settings, FileJournal(folder, redactor) if folder else None)
+            journal = FileJournal(folder, redactor) if folder else None
+            reached = (
+                reach(settings, journal, parameters.needs)
+                if parameters.needs_target
+                else try_to_reach(settings, journal)
+            )
             if folder is None:
                 folder = make_folder(outputs_dir(), new_run_id(name), name, settings, parameters)
                 held.enter_context(
@@ -206,6 +211,13 @@ class Runbook:
         from chronos_ops.application import session
 
         return session
+
+    @cached_property
+    def readiness(self) -> "Readiness":
+        """The judgement of the ten items (`run.step("items", run.readiness.items)`)."""
+        from chronos_ops.readiness.session import Readiness
+
+        return Readiness()
 
     @property
     def planning(self) -> bool:

@@ -66,6 +66,14 @@ def verify_files(
     `fingerprint`: the key as it is known from elsewhere. `run`: only this run's files are read;
     the chain is checked as a whole. `ca_file`: of the time-stamp authority.
     """
+    looked = verify_chain(target_folder, fingerprint)
+    looked.findings += _runs(looked, run)
+    looked.findings += _stamps(looked, target_folder / ARCHIVE, ca_file)
+    return looked
+
+
+def verify_chain(target_folder: Path, fingerprint: str | None) -> Looked:
+    """Key, chain and signatures, no run's files. Raises UsageError: no archive there."""
     folder = target_folder / ARCHIVE
     try:
         public = PublicKey((folder / PUBLIC_KEY).read_bytes())
@@ -78,9 +86,12 @@ def verify_files(
         ) from None
     looked.findings += [_key(public, fingerprint), _chain(looked.reading)]
     looked.findings += _statements(looked, folder)
-    looked.findings += _runs(looked, run)
-    looked.findings += _stamps(looked, folder, ca_file)
     return looked
+
+
+def changed_files(looked: Looked, one: Opened) -> list[str]:
+    """Files of one run that are not as they were sealed: changed, gone, new."""
+    return _differences(looked.runs, one.entry.run, one.said.kind, one.files)
 
 
 def _key(public: PublicKey, fingerprint: str | None) -> Finding:

@@ -27,6 +27,7 @@ _SHORT = {
     "disaster_recovery": "drill",
     "security_hardening": "hardening",
     "cloudwatch_monitoring": "monitoring",
+    "production_readiness": "readiness",
 }
 
 

@@ -11,6 +11,7 @@ from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
 from chronos_ops.model.parameters.pgbackrest_backup_restore import PgbackrestBackupRestore
 from chronos_ops.model.parameters.preflight import Preflight
+from chronos_ops.model.parameters.production_readiness import ProductionReadiness
 from chronos_ops.model.parameters.security_hardening import SecurityHardening
 from chronos_ops.model.settings import explain
 
@@ -21,6 +22,7 @@ MODELS: dict[str, type[RunbookParameters]] = {
     "cloudwatch_monitoring": CloudwatchMonitoring,
     "disaster_recovery": DisasterRecovery,
     "application_deploy": ApplicationDeploy,
+    "production_readiness": ProductionReadiness,
 }
 
 
