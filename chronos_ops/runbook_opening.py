@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from chronos_ops.model.errors import ChronosError, Refused, TransportError, Usag
 from chronos_ops.model.journal import Journal
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import MODELS, parse_parameters
-from chronos_ops.model.parameters.common import RunbookParameters
+from chronos_ops.model.parameters.common import Need, RunbookParameters
 from chronos_ops.model.settings import Settings, load_settings, parse_settings
+from chronos_ops.preflight.host import FIRST
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,29 @@ def check_environment() -> None:
         )
 
 
-def reach(settings: Settings, journal: Journal | None = None) -> Reached:
-    """Reach account and host. Raises UsageError or Refused: nothing was touched yet (exit 2)."""
+def reach(
+    settings: Settings, journal: Journal | None = None, needs: Sequence[Need] = ()
+) -> Reached:
+    """Reach account and host, and look at what is needed there, by the preflight's looks (P4).
+
+    Raises UsageError or Refused: nothing was touched yet (exit 2).
+    """
     aws = Aws(settings.aws, journal)
     try:
         identity = aws.identity()
         ssh = Ssh(declared_host(settings, aws), journal)
         ssh.open()
+        found = [FIRST[name](ssh) for name in needs]
     except TransportError as error:
         raise Refused("the target cannot be reached", error.text()) from None
     except ChronosError as error:
         if error.exit_status == 2:
             raise
         raise Refused("the target cannot be used", error.text()) from None
+    for finding in found:
+        if not finding.good:
+            said = f"{finding.title}: {finding.observed}"
+            raise Refused("the target is not ready", said, hint=finding.hint)
     return Reached(aws, ssh, identity.arn)
 
 

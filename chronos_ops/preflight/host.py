@@ -1,13 +1,16 @@
 """The host: the way in, its room and clock, firewalls, PostgreSQL and extensions (P2, P3)."""
 
 import time
+from collections.abc import Callable
 
+from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import lightsail_ports, postgres, system
 from chronos_ops.facts.ufw import UFW
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.parameters.common import Need
 from chronos_ops.plans.cluster import declared_cluster, missing_cluster
 from chronos_ops.plans.judge_firewalls import judge_agreement, lightsail_openings
 from chronos_ops.plans.packages import PACKAGES
@@ -29,10 +32,15 @@ def host(context: Context) -> Outcome:
         "Host",
         (
             Look("preflight.ssh", "SSH lets us in, by its pinned key", "P2", _ssh),
-            Look("preflight.sudo", "sudo asks for no password", "P2", _sudo),
+            Look("preflight.sudo", "sudo asks for no password", "P2", lambda c: [sudo(c.ssh)]),
             Look("preflight.release", "The system is one that we know", "P2", _release),
             Look("preflight.host-disk", "The disk has room", "P4", _disk),
-            Look("preflight.host-clock", "Its clock is this machine's", "P4", _clock),
+            Look(
+                "preflight.host-clock",
+                "Its clock is this machine's",
+                "P4",
+                lambda c: [clock(c.ssh)],
+            ),
         ),
     )
 
@@ -77,20 +85,19 @@ def _ssh(context: Context) -> list[Finding]:
     ]
 
 
-def _sudo(context: Context) -> list[Finding]:
-    done = context.ssh.run(["sudo", "-n", "id", "-u"], accept=(0, 1))
-    return [
-        judge(
-            "preflight.sudo",
-            "sudo asks for no password",
-            passed=done.stdout.strip() == "0",
-            observed="root" if done.stdout.strip() == "0" else done.stderr.strip()[:200],
-            expected="`sudo -n` gives root",
-            hint="a line in /etc/sudoers.d (visudo): "
-            f"{context.settings.host.user} ALL=(ALL) NOPASSWD:ALL",
-            requirement="P2",
-        )
-    ]
+def sudo(ssh: Ssh) -> Finding:
+    """Whether we may become root without being asked."""
+    done = ssh.run(["sudo", "-n", "id", "-u"], accept=(0, 1))
+    root = done.stdout.strip() == "0"
+    return judge(
+        "preflight.sudo",
+        "sudo asks for no password",
+        passed=root,
+        observed="root" if root else done.stderr.strip()[:200],
+        expected="`sudo -n` gives root",
+        hint=f"a line in /etc/sudoers.d (visudo): {ssh.address.user} ALL=(ALL) NOPASSWD:ALL",
+        requirement="P2",
+    )
 
 
 def _release(context: Context) -> list[Finding]:
@@ -126,16 +133,21 @@ def _disk(context: Context) -> list[Finding]:
     ]
 
 
-def _clock(context: Context) -> list[Finding]:
+def clock(ssh: Ssh) -> Finding:
+    """The host's clock against this machine's."""
     began = time.time()
-    text = context.ssh.run(["date", "+%s.%N"]).stdout.strip()
+    text = ssh.run(["date", "+%s.%N"]).stdout.strip()
     ended = time.time()
     title = "Its clock is this machine's"
     try:
         theirs = float(text)
     except ValueError:
         raise UnreadableAnswer("date does not tell the time", text[:100]) from None
-    return [judge_clock("preflight.host-clock", title, began, ended, theirs, 0.0)]
+    return judge_clock("preflight.host-clock", title, began, ended, theirs, 0.0)
+
+
+# What other runbooks look at before they begin, by the names in their parameters' `needs` (P4).
+FIRST: dict[Need, Callable[[Ssh], Finding]] = {"sudo": sudo, "clock": clock}
 
 
 def _firewalls(context: Context) -> list[Finding]:

@@ -1,12 +1,14 @@
 """The operators' machine: its key, its tools, room for evidence, its clock (P1, P4)."""
 
 import os
+import platform
 import re
 import shutil
 import stat
 import subprocess
 import time
 from email.utils import parsedate_to_datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from chronos_ops.connectors.aws_profile import login_kind
@@ -31,6 +33,7 @@ def machine(context: Context) -> Outcome:
         (
             Look("preflight.machine.key", "The SSH key is there, and private", "P2", _key),
             Look("preflight.machine.aws-cli", "AWS CLI v2 can log in", "P4", _aws_cli),
+            Look("preflight.machine.tools", "The tools are there", "P4", _tools),
             Look("preflight.machine.disk", "There is room for evidence", "P4", _disk),
             Look("preflight.machine.clock", "The clock is AWS's", "P4", _clock),
         ),
@@ -60,17 +63,17 @@ def _key(context: Context) -> list[Finding]:
 def _aws_cli(context: Context) -> list[Finding]:
     profile = context.settings.aws.profile
     kind = login_kind(context.settings.aws)
-    version = aws_cli_version()
+    cli = program_version("aws", r"aws-cli/(\S+)")
     needed = kind == "sso"
     title = "AWS CLI v2 can log in"
-    good = version is not None and version.startswith("2.")
+    good = cli is not None and cli.startswith("2.")
     if not good and not needed:
         return [
             Finding(
                 id="preflight.machine.aws-cli",
                 status=Status.NOT_APPLICABLE,
                 title=title,
-                observed=f"{version or 'none'}; profile {profile} has {kind}: no login needed",
+                observed=f"{cli or 'none'}; profile {profile} has {kind}: no login needed",
                 expected="version 2, for a profile with SSO",
                 requirement="P4",
             )
@@ -80,7 +83,7 @@ def _aws_cli(context: Context) -> list[Finding]:
             "preflight.machine.aws-cli",
             title,
             passed=good,
-            observed=version or "not installed",
+            observed=cli or "not installed",
             expected="version 2",
             hint="https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html "
             f"(on Debian 13: apt install awscli); then `aws sso login --profile {profile}`",
@@ -89,9 +92,25 @@ def _aws_cli(context: Context) -> list[Finding]:
     ]
 
 
-def aws_cli_version() -> str | None:
-    """Of the `aws` in the PATH, e.g. 2.23.6; None: there is none, or it does not start."""
-    program = shutil.which("aws")
+def _tools(_: Context) -> list[Finding]:
+    nmap = program_version("nmap", r"Nmap version (\S+)")
+    ours = ", ".join(f"{name} {version(name)}" for name in ("boto3", "fabric", "papermill"))
+    return [
+        judge(
+            "preflight.machine.tools",
+            "The tools are there",
+            passed=nmap is not None,
+            observed=f"Python {platform.python_version()}, {ours}, nmap {nmap or 'missing'}",
+            expected="nmap, beside what the environment's lock brings",
+            hint="apt install nmap: security_hardening looks at the host from outside with it",
+            requirement="P4",
+        )
+    ]
+
+
+def program_version(name: str, shown: str) -> str | None:
+    """As the program in the PATH says it; None: there is none, or it does not say it."""
+    program = shutil.which(name)
     if program is None:
         return None
     try:
@@ -100,7 +119,7 @@ def aws_cli_version() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.match(r"aws-cli/(\S+)", done.stdout + done.stderr)
+    found = re.search(shown, done.stdout + done.stderr)
     return found[1] if found else None
 
 

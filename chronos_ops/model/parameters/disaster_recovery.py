@@ -1,15 +1,19 @@
 """Parameters of the disaster-recovery drill (D)."""
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from chronos_ops.model.errors import UsageError
-from chronos_ops.model.parameters.common import RunbookParameters
+from chronos_ops.model.parameters.common import Need, RunbookParameters
 from chronos_ops.model.recovery_target import parse_target
 from chronos_ops.model.timing import utc_now
 
 
 class DisasterRecovery(RunbookParameters):
     """See notebooks/disaster_recovery.ipynb."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("sudo", "clock")  # a recovery target is a moment
 
     scenario: str = "instance_lost"  # one of the registry: chronos_ops/drill/scenarios/
     sample_megabytes: int = Field(16, ge=1)  # size of the generated test data

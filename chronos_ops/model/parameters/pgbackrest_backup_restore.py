@@ -1,10 +1,14 @@
 """Parameters of the backup runbook (B)."""
 
-from chronos_ops.model.parameters.common import RunbookParameters
+from typing import ClassVar
+
+from chronos_ops.model.parameters.common import Need, RunbookParameters
 
 
 class PgbackrestBackupRestore(RunbookParameters):
     """See notebooks/pgbackrest_backup_restore.ipynb."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("sudo", "clock")  # a recovery target is a moment
 
     allow_restart: bool = False  # PostgreSQL may be restarted where a change needs it (B3)
     pitr_test: bool = True  # prove PITR on a scratch host from both sides (B5)
