@@ -87,6 +87,7 @@ def test_a_restart_waits_for_a_running_backup() -> None:
         roles=parsed("postgres_roles", "unconfigured"),
         secrets={SETTINGS.postgres.operator_password_secret: None},
         ports=None,
+        ipv6=True,
     )
     assert access.plan(SETTINGS, values).effect is Effect.RESTART
     assert not access.plan(SETTINGS, values).refusals
