@@ -28,6 +28,7 @@ _SHORT = {
     "security_hardening": "hardening",
     "cloudwatch_monitoring": "monitoring",
     "production_readiness": "readiness",
+    "application_deploy": "application",
 }
 
 
