@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
-from chronos_ops.facts import lightsail_ports, postgres, system
+from chronos_ops.facts import lightsail_ports, packages, postgres, system
 from chronos_ops.facts.ufw import UFW
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status, judge
@@ -22,6 +22,8 @@ _FREE_SHARE = 0.1
 _DISK = (
     "df -B1 --output=size,avail \"$(sh -c 'cd /var/lib/postgresql 2>/dev/null; pwd')\" | tail -n 1"
 )
+_AVAILABLE = "SELECT name FROM pg_available_extensions"
+_SOURCES = ("postgresql", "pgbackrest")
 _RELEASES = ("debian 12", "debian 13", "ubuntu 22.04", "ubuntu 24.04")
 
 
@@ -205,20 +207,28 @@ def _postgres(context: Context) -> list[Finding]:
 
 
 def _extensions(context: Context) -> list[Finding]:
-    """By the backup runbook's own stage: what it would install, what it would refuse."""
-    settings = context.settings
-    plan = dry(context, PACKAGES)
-    comes = "; ".join(change.title for change in plan.changes)
+    """By the backup runbook's own stage: what it would install; else, what the server offers."""
+    plan, wanted = dry(context, PACKAGES), context.settings.postgres.extensions
+    passed: bool | None = not plan.refusals
+    observed = "; ".join(plan.refusals)
+    if plan.changes and passed:
+        known = any(context.ask(packages.candidates(*_SOURCES)).values())
+        passed = True if known else None
+        observed = f"to come: {plan.changes[0].title}" if known else "apt has no package lists yet"
+    elif passed:
+        there = {str(row["name"]) for row in context.ssh.sql_rows(_AVAILABLE)}
+        missing = [name for name in wanted if name not in there]
+        passed = not missing
+        observed = f"the server offers no {', '.join(missing)}" if missing else plan.noop_reason
     return [
         judge(
             "preflight.extensions",
             "Every declared extension can be had",
-            passed=not plan.refusals,
-            observed="; ".join(plan.refusals)
-            or plan.noop_reason
-            or f"{comes}: pgbackrest_backup_restore does it",
-            expected=", ".join(settings.postgres.extensions) or "none is declared",
-            hint="the package source of PostgreSQL (PGDG), or take it out of postgres.extensions",
+            passed=passed,
+            observed=observed,
+            expected=", ".join(wanted) or "none is declared",
+            hint="sudo apt-get update; the package source of PostgreSQL (PGDG); or take it out of "
+            "postgres.extensions",
             requirement="P3",
         )
     ]

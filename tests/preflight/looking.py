@@ -37,6 +37,7 @@ class Target:
     answers: dict[str, Any] = field(default_factory=dict)
     says: dict[str, str | Exception] = field(default_factory=dict)  # by the command's first words
     secrets: dict[str, Exception] = field(default_factory=dict)
+    offered: tuple[str, ...] = ("pg_stat_statements", "vector")  # extensions
     leftovers: list[Any] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     aws: Any = None
@@ -48,7 +49,10 @@ class Target:
             data[section][name] = value
         settings = parse_settings(data)
         ssh = SimpleNamespace(
-            open=lambda: None, run=self._run, address=SimpleNamespace(user=settings.host.user)
+            open=lambda: None,
+            run=self._run,
+            sql_rows=lambda _: [{"name": name} for name in self.offered],
+            address=SimpleNamespace(user=settings.host.user),
         )
         store = self.aws or SimpleNamespace(ask=self._instances, get_secret=self._secret)
         fake = SimpleNamespace(
