@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,10 @@ def test_an_expired_sso_login_names_its_profile_and_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, key: str
 ) -> None:
     """With the token cache that `aws sso login` left there yesterday."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    cache = tmp_path / ".aws/sso/cache"
-    cache.mkdir(parents=True)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for reader in ("tokens.SSOTokenProvider", "credentials.SSOProvider"):
+        monkeypatch.setattr(f"botocore.{reader}._SSO_TOKEN_CACHE_DIR", str(cache))
     token = {
         "startUrl": "https://example.invalid/start",
         "region": "eu-west-1",
@@ -92,6 +94,7 @@ def test_an_expired_sso_login_names_its_profile_and_the_command(
     (finding,) = outcome.findings
     assert (finding.id, finding.status) == ("preflight.identity", Status.UNKNOWN)
     assert f"'{name}' has expired" in finding.observed
+    assert re.search("Token has expired|has expired or is otherwise invalid", finding.observed)
     assert finding.hint == f"aws sso login --profile {name}"
     assert "hunter22" not in outcome.model_dump_json()
 
