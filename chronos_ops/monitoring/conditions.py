@@ -46,6 +46,7 @@ class Condition:
     make: tuple[Deed, ...]
     undo: tuple[Deed, ...]
     keep_up: Callable[[Context], None] | None = None  # once, after it was made
+    others: bool = False  # others on the same machine may keep it up after the undo
 
 
 def _service(name: str, *argv: str) -> tuple[Deed, ...]:
@@ -114,6 +115,7 @@ def conditions(settings: Settings) -> tuple[Condition, ...]:
             metrics=("cpu_used_percent",),
             make=_service("cpu", "sh", "-c", _BURN_SCRIPT),
             undo=_stop("cpu"),
+            others=True,
         ),
         _archiving(settings),
     )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronos_ops.execution.context import Context
@@ -14,6 +15,7 @@ from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.monitoring.conditions import Condition, conditions, silence
+from chronos_ops.monitoring.flow import samples
 from chronos_ops.monitoring.read_back import Listener, Told
 from chronos_ops.plans.alarms import declared, prefix
 
@@ -81,6 +83,7 @@ class AlarmTest:
             if trial.nonce and len(trial.back) < len(self.channels):
                 self._set_state(trial, "OK", "back")
         self._until(self._all_back, "OK again")
+        self._lead_back({m for c in real if c.others for m in c.metrics})
         judged = [self._finding(trial) for trial in self.trials]
         shown, self.trials = self.trials, []  # silence makes every alarm fire: it proves its own
         if "heartbeat" in names:
@@ -107,7 +110,9 @@ class AlarmTest:
         for condition in real:
             for metric in condition.metrics:
                 if metric in driven:
-                    self._begin(metric, condition.name, states)
+                    trial = self._begin(metric, condition.name, states)
+                    if trial.before == "ALARM":  # it tells only of a change
+                        self._set_state(trial, "OK", "before")
             made.enter_context(self._making(condition))
 
     @contextmanager
@@ -141,6 +146,23 @@ class AlarmTest:
             self._set_state(trial, "OK", "before")
         trial.began = time.monotonic()
         self._set_state(trial, "ALARM", "driven")
+
+    def _lead_back(self, shared: set[str]) -> None:
+        """What others still keep up comes back by set-alarm-state, and its row says so."""
+        alarms = {d.alarm.metric: d.alarm for d in declared(self.settings).values()}
+        period = self.settings.monitoring.period_seconds
+        since = datetime.now(UTC) - timedelta(seconds=3 * period)
+        led = False
+        for trial in self.trials:
+            if trial.metric not in shared or len(trial.back) == len(self.channels):
+                continue
+            newest = samples(self.context, trial.metric, since)[-1:]
+            if newest and alarms[trial.metric].breaches(newest[0].value):
+                trial.how += f", back by set-alarm-state: others keep it at {newest[0].value:.0f}"
+                self._set_state(trial, "OK", "back")
+                led = True
+        if led:
+            self._until(self._all_back, "OK again")
 
     def _set_state(self, trial: Trial, state: str, word: str) -> None:
         self.context.aws.call(
