@@ -40,6 +40,7 @@ _CELL = (
     "overflow-wrap:anywhere"
 )
 _MANY, _LONG = 40, 60  # more findings, or lines of text, than one wants to scroll past
+_OTHER_RUN = re.compile(r"\.\./([A-Za-z0-9-]+)/executed\.html")
 _SMALL = f"color:{GREY};font-size:90%"
 
 
@@ -112,13 +113,20 @@ def table_html(rows: Sequence[dict[str, Any]]) -> str:
     )
     body = "".join(
         "<tr>"
-        + "".join(f'<td style="{_CELL}">{_e(shown(row.get(name)))}</td>' for name in rows[0])
+        + "".join(
+            f'<td style="{_CELL}">{_linked(_e(shown(row.get(name))))}</td>' for name in rows[0]
+        )
         + "</tr>"
         for row in rows
     )
     return (
         f'<table style="margin:4px 0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     )
+
+
+def _linked(escaped: str) -> str:
+    """The page of another run of the target, by its relative path, as a link."""
+    return _OTHER_RUN.sub(r'<a href="\g<0>">\g<1></a>', escaped)
 
 
 def _word(name: str, rows: Sequence[dict[str, Any]]) -> int:
@@ -201,10 +209,17 @@ def verdict_html(result: Result) -> str:
     return (
         f'<div class="chronos-verdict" style="{style}">'
         f'<div style="{word}">{result.verdict.upper()}</div>'
-        f"<div>{about}</div>{table_html(figures(result))}"
+        f"<div>{about}</div>{table_html(figures(result))}{_page(result)}"
         + (f'<ul style="margin:4px 0">{reasons}</ul>' if reasons else "")
         + f'<div style="{_SMALL}">{_e(who)}</div></div>'
     )
+
+
+def _page(result: Result) -> str:
+    """What a run wants to be read first: `measures["page"]`, {summary, table}."""
+    page = result.measures.get("page") or {}
+    said = inline_markdown(str(page.get("summary", "")))
+    return f"<div>{said}</div>{table_html(page.get('table', ()))}" if page else ""
 
 
 def figures(result: Result) -> list[dict[str, str]]:

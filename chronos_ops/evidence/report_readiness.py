@@ -30,7 +30,7 @@ def readiness_chart(result: Result) -> str:
         for at, row in enumerate(rows):
             _field(axes, 0, at, _NOW[row["live"]])
             _field(axes, 1, at, _PROVEN[row["proven"]])
-            ages = [e["age"] for e in row["evidence"] if e["age"]]
+            ages = dict.fromkeys(e["age"] for e in row["evidence"] if e["age"])
             axes.text(2.06, at, ", ".join(ages) or "no run", va="center", fontsize=9.5, color=GREY)
         axes.set_yticks(range(len(rows)), [str(row["title"]) for row in rows])
         axes.set_ylim(len(rows) - 0.45, -0.55)

@@ -7,7 +7,7 @@ from typing import Any
 from chronos_ops.evidence.folder import read_json
 from chronos_ops.model.finding import Status
 from chronos_ops.readiness.items import BACKUP, DRILL, HARDENING, MONITORING
-from chronos_ops.readiness.shelf import DAY, Run, Shelf
+from chronos_ops.readiness.shelf import Run, Shelf, age_text
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ CRITERIA = (
     Criterion("M5", "dashboard", MONITORING, "dashboard"),
     Criterion("M6", "cost against the budget", MONITORING),
     Criterion("M7", "thresholds documented", MONITORING),
-    Criterion("M8", "beyond the host's vitals", MONITORING),
+    Criterion("M8", "beyond the host's vitals", MONITORING, "alarms"),
     Criterion("D1", "test database", DRILL),
     Criterion("D2", "baseline backup", DRILL, "baseline-backup"),
     Criterion("D3", "simulated loss, and only of its own", DRILL),
@@ -75,7 +75,7 @@ def _row(
         "criterion": each.title,
         "shown": status.value,
         "by": said,
-        "age": f"{shelf.age(run) / DAY:.1f} days" if run else "",
+        "age": age_text(shelf.age(run)) if run else "",
         "run": run.folder.name if run else "",
     }
 

@@ -26,10 +26,7 @@ def page(facts: Mapping[str, str], rows: Sequence[Mapping[str, Any]], lab: bool)
     lines += [f"- {name}: {said}" for name, said in facts.items()]
     lines += ["", "| | item | so now | proven | evidence |", "|---|---|---|---|---|"]
     for number, row in enumerate(rows, start=1):
-        shown = ", ".join(
-            f"[{e['run']}]({e['link']}) ({e['age']}; {_cell(e['hardware'])}; {_cell(e['by'])})"
-            for e in row["evidence"]
-        )
+        shown = ", ".join(f"[{e['run']}]({e['link']}) ({e['age']})" for e in row["evidence"])
         now, proven = _MARKS[row["live"]], "yes" if row["proven"] else "**no**"
         lines.append(f"| {number} | {row['title']} | {now} | {proven} | {shown or 'none'} |")
     if not whole:
@@ -39,8 +36,8 @@ def page(facts: Mapping[str, str], rows: Sequence[Mapping[str, Any]], lab: bool)
             for row in rows
             if not row["ready"]
         ]
+    runs = {e["run"]: e for row in rows for e in row["evidence"]}
+    if runs:
+        lines += ["", "## Who evaluated, and on what", ""]
+        lines += [f"- {name}: {e['by']}, {e['hardware']}" for name, e in runs.items()]
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -16,7 +16,7 @@ from chronos_ops.readiness.item import Item
 from chronos_ops.readiness.items import ITEMS
 from chronos_ops.readiness.live import look_at, status_of
 from chronos_ops.readiness.page import FILE, LAB, page
-from chronos_ops.readiness.shelf import Answer, Shelf, read_shelf
+from chronos_ops.readiness.shelf import DAY, Answer, Shelf, age_text, read_shelf
 
 _SHOWN, _LONG = 3, 130  # in the plain words of an item; its full text stands below the table
 
@@ -51,13 +51,17 @@ class Readiness:
         write_text(context.folder / FILE, page(facts, rows, lab))
         ready = sum(row["ready"] for row in rows)
         said = "**Ready.**" if ready == len(rows) else "**Not ready.**"
-        return Outcome(
-            summary=f"{said} {ready} of {len(rows)} items are met: there now, and proven by sealed "
+        summary = (
+            f"{said} {ready} of {len(rows)} items are met: there now, and proven by sealed "
             f"evidence that is young enough. `{FILE}` is the page to hand on."
-            + (f"\n\n{LAB}" if lab else ""),
-            table=[_shown(number, row) for number, row in enumerate(rows, start=1)],
+        )
+        summary += f"\n\n{LAB}" if lab else ""
+        table = [_shown(number, row) for number, row in enumerate(rows, start=1)]
+        return Outcome(
+            summary=summary,
+            table=table,
             findings=findings,
-            measures={"readiness": rows},
+            measures={"readiness": rows, "page": {"summary": summary, "table": table}},
             text="\n".join(seen),
         )
 
@@ -73,7 +77,7 @@ class Readiness:
                 {
                     "runbook": runbook,
                     "newest run": run.folder.name if run else "",
-                    "age": f"{shelf.age(run) / 86400:.1f} days" if run else "",
+                    "age": age_text(shelf.age(run)) if run else "",
                     "evidence": f"no: {why}" if why else "yes",
                     "evaluated by": run.result.evaluated_by if run else "",
                     "on": run.result.hardware if run else "",
@@ -167,7 +171,7 @@ def _evidence(answer: Answer) -> dict[str, Any]:
         "run": answer.run.folder.name,
         "link": answer.run.link,
         "counts": not answer.why,
-        "age": f"{answer.age_days:.1f} days" if answer.age_days is not None else "",
+        "age": age_text(answer.age_days * DAY) if answer.age_days is not None else "",
         "hardware": answer.run.result.hardware,
         "by": answer.run.result.evaluated_by,
     }

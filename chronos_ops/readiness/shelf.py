@@ -46,6 +46,11 @@ class Answer:
     age_days: float | None = None
 
 
+def age_text(seconds: float) -> str:
+    """`5.2 h`, `12.0 days`."""
+    return f"{seconds / DAY:.1f} days" if seconds >= 2 * DAY else f"{seconds / 3600:.1f} h"
+
+
 @dataclass
 class Shelf:
     """A target's runs, and its archive as it was verified. `looked`: None where there is none."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from chronos_ops.evidence.display import verdict_html
 from chronos_ops.evidence.report_readiness import readiness_chart
 from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import CommandFailed, TransportError
@@ -110,9 +111,8 @@ def test_the_page_names_what_is_missing_and_what_a_lab_proves() -> None:
     assert "missing" not in ready
 
 
-def test_the_chart_says_the_finding_in_its_title() -> None:
-    rows = [row([finding("x", Status.PASS)], PROVEN), row([finding("x", Status.ERROR)])]
-    result = Result(
+def result(measures: dict[str, Any]) -> Result:
+    return Result(
         schema="chronos-ops/result/1",
         run_id="r",
         runbook="production_readiness",
@@ -120,13 +120,29 @@ def test_the_chart_says_the_finding_in_its_title() -> None:
         verdict=Verdict.DEVIATED,
         started_at="",
         ended_at="",
-        measures={"readiness": rows},
+        measures=measures,
     )
-    drawn = readiness_chart(result)
+
+
+def test_the_chart_says_the_finding_in_its_title() -> None:
+    rows = [row([finding("x", Status.PASS)], PROVEN), row([finding("x", Status.ERROR)])]
+    drawn = readiness_chart(result({"readiness": rows}))
     assert "1 of 2 items are met" in drawn
     assert "not known" in drawn
-    assert drawn == readiness_chart(result)
-    assert "No item was judged" in readiness_chart(result.model_copy(update={"measures": {}}))
+    assert drawn == readiness_chart(result({"readiness": rows}))
+    assert "No item was judged" in readiness_chart(result({}))
+
+
+def test_the_ten_rows_stand_in_the_banner_with_links_to_their_evidence() -> None:
+    table = [{"item": "SSH <b>", "evidence": "../20261122T000001Z-drill-1/executed.html (2.0 h)"}]
+    banner = verdict_html(result({"page": {"summary": "**Not ready.**", "table": table}}))
+    link = (
+        '<a href="../20261122T000001Z-drill-1/executed.html">20261122T000001Z-drill-1</a> (2.0 h)'
+    )
+    assert link in banner
+    assert "<b>Not ready.</b>" in banner
+    assert "SSH &lt;b&gt;" in banner
+    assert "Not ready" not in verdict_html(result({}))
 
 
 def test_the_ten_items_and_the_criteria_name_what_there_is() -> None:
