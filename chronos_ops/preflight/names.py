@@ -37,7 +37,10 @@ def _records(context: Context) -> list[Finding]:
         ]
     server = settings.dns.server or (certificate.dns_server if certificate else None)
     asked = Names(server)
-    return [_judge(asked, record, settings.host.address) for record in declared]
+    return [
+        _judge(asked, record, settings.hardening.static_ip or settings.host.address)
+        for record in declared
+    ]
 
 
 def _judge(asked: Names, record: DnsRecord, address: str) -> Finding:
