@@ -3,9 +3,8 @@ the same after a reboot. The host is this module's own; so is its target, with b
 
 import json
 import shutil
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from chronos_ops.model.settings import load_settings, parameters_dir
 from chronos_ops.plans import backup, hardening
 from chronos_ops.runbook_stage import carry_out, make_plan
 from tests.lab.conftest import LAB
+from tests.lab.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 RUNBOOK = "security_hardening"
@@ -82,13 +82,6 @@ def bad(outcome: Outcome) -> dict[str, str]:
     return {f.id: f.observed for f in outcome.findings if not f.good}
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.1)
-
-
 def changes(result: Result, kind: str) -> dict[str, int]:
     return {
         k.removeprefix("changes."): v[kind]
@@ -130,7 +123,7 @@ def target(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         ssh=Ssh(declared_host(settings, aws), journal),
     )
     found = Target(lab, context)
-    until(lambda: "online" in found.sh("pg_lsclusters", check=False))
+    until(lambda: "online" in found.sh("pg_lsclusters", check=False), "PostgreSQL runs")
     for stage in backup.STAGES:
         carry_out(stage, context, lambda _plan, _diff: None)
     yield found
@@ -237,8 +230,16 @@ def test_after_a_reboot_everything_still_holds(target: Target) -> None:
     control.request(target.lab.name, "reboot", name=HOST)
     assert control.request(target.lab.name, "info", name=HOST)["boots"] == boots + 1
     context = target.context
-    until(lambda: "online" in target.sh("pg_lsclusters", check=False), 60)
-    until(lambda: "running" in target.sh("systemctl is-system-running", check=False), 60)
+    until(
+        lambda: "online" in target.sh("pg_lsclusters", check=False),
+        "PostgreSQL runs after the reboot",
+        60,
+    )
+    until(
+        lambda: "running" in target.sh("systemctl is-system-running", check=False),
+        "the host has booted",
+        60,
+    )
     scan = nmap.scan(context, context.settings.host.address, QUICK, log="after-reboot.log")
     assert [f for f in port_findings(context.settings, "ipv4", scan) if not f.good] == []
     assert scan.having("open") == [22, 5432]

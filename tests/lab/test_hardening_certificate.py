@@ -4,9 +4,8 @@ One host of its own is taken through it all, in order; each fault is named by it
 """
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ from chronos_ops.plans.certificate import CERTIFICATE, DEPLOY, DIRECTORY_CA
 from chronos_ops.plans.postgres_hba import POSTGRES_HBA
 from chronos_ops.plans.postgres_tls import POSTGRES_TLS
 from chronos_ops.runbook_stage import carry_out, make_plan
+from tests.lab.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 STAGES = (CERTIFICATE, DATABASE_ACCESS, POSTGRES_TLS, POSTGRES_HBA)
@@ -103,13 +103,6 @@ def bad(outcome: Outcome) -> dict[str, str]:
     return {f.id: f.observed for f in outcome.findings if not f.good}
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def certified(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
     """A host with PostgreSQL as its package leaves it, and an active UFW."""
@@ -141,7 +134,7 @@ def certified(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Itera
     )
     found = Certified(context, lab, acme.describe(lab.user_dir, lab.gateway))
     found.names("add-a", host=f"{NAME}.", addresses=[host["address"]])
-    until(lambda: "online" in found.sh("pg_lsclusters", check=False))
+    until(lambda: "online" in found.sh("pg_lsclusters", check=False), "PostgreSQL runs")
     found.sh(UFW)
     yield found
     context.close()
@@ -276,7 +269,7 @@ def test_a_short_certificate_is_renewed_by_the_timer_and_found_when_it_has_expir
         f"printf '{timer}' >/run/systemd/system/certbot.timer.d/now.conf; "
         "systemctl daemon-reload; systemctl restart certbot.timer"
     )
-    until(lambda: certified.served() != first)
+    until(lambda: certified.served() != first, "another certificate is served")
     assert "certbot.timer" in certified.sh("systemctl show -p TriggeredBy certbot.service")
 
     # The directory does not answer any more: the timer's unit fails, and port 80 is closed.
@@ -284,13 +277,19 @@ def test_a_short_certificate_is_renewed_by_the_timer_and_found_when_it_has_expir
         "nft add table inet away; nft add chain inet away out '{ type filter hook output "
         "priority 0; }'; nft add rule inet away out tcp dport 14100 reject"
     )
-    until(lambda: "failed" in certified.sh("systemctl is-failed certbot.service", check=False))
+    until(
+        lambda: "failed" in certified.sh("systemctl is-failed certbot.service", check=False),
+        "the renewal has failed",
+    )
     certified.sh(
         "systemctl stop certbot.timer; rm -r /run/systemd/system/certbot.timer.d; "
         "systemctl daemon-reload; systemctl start certbot.timer"
     )
     verified = f"certificate.verified.{NAME}"
-    until(lambda: "expired" in bad(served_certificate(context)).get(verified, ""))
+    until(
+        lambda: "expired" in bad(served_certificate(context)).get(verified, ""),
+        "the certificate has expired",
+    )
     found = bad(served_certificate(context))
     assert {verified, "certificate.days-left", "certificate.last-renewal"} <= set(found)
     assert "database.verified" in bad(outside_database(context))
@@ -301,11 +300,11 @@ def test_a_short_certificate_is_renewed_by_the_timer_and_found_when_it_has_expir
     certified.names("clear-a", host=f"{NAME}.")
     certified.names("add-a", host=f"{NAME}.", addresses=["192.0.2.1"])
     certified.sh("systemctl start --no-block certbot.service")
-    until(certified.open_port)
+    until(certified.open_port, "port 80 is open")
     assert context.ask(CHALLENGE_PORT).challenge_running
     assert context.ask(UFW_STATE).challenge
     certified.sh("systemctl kill --kill-whom=main -s KILL certbot.service")
-    until(lambda: not certified.open_port())
+    until(lambda: not certified.open_port(), "port 80 is closed")
     # A name is not certbot at work.
     certified.sh("cp /bin/sleep /run/certbot; systemd-run -q /run/certbot 30")
     assert not context.ask(CHALLENGE_PORT).challenge_running
@@ -380,8 +379,8 @@ def test_after_a_reboot_everything_still_holds(certified: Certified) -> None:
     control.request(certified.lab.name, "reboot", name=HOST)
     context = certified.context
     context.ssh.close()
-    until(lambda: "online" in certified.sh("pg_lsclusters", check=False))
-    until(lambda: not certified.open_port())
+    until(lambda: "online" in certified.sh("pg_lsclusters", check=False), "PostgreSQL runs")
+    until(lambda: not certified.open_port(), "port 80 is closed")
     assert bad(outside_database(context)) == {}
     assert bad(served_certificate(context)) == {}
 

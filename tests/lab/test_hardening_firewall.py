@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +38,7 @@ from chronos_ops.plans import lightsail_ports
 from chronos_ops.plans.lightsail_ports import LIGHTSAIL_FIREWALL
 from chronos_ops.plans.ufw import HOST_FIREWALL
 from chronos_ops.runbook_stage import carry_out, make_plan, plan_text
+from tests.lab.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 HOST = "guarded"
@@ -120,13 +120,6 @@ def settle(context: Context) -> int:
 
 def bad(outcome: Outcome) -> dict[str, str]:
     return {f.id: f.observed for f in outcome.findings if not f.good}
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.2)
 
 
 def a_new_connection_works(context: Context) -> bool:
@@ -245,7 +238,10 @@ def test_a_killed_runner_s_change_goes_by_itself_and_the_next_run_says_so(
     with pytest.raises(Refused, match="another guard is armed"):
         Guard("other", list(bad_users().changes), guarded, guarded.ssh).arm()
     assert "AllowUsers" in sh(guarded, f"cat {_DROP_IN}")
-    until(lambda: "reverted" in sh(guarded, "ls /var/lib/chronos-ops/guard/*"))
+    until(
+        lambda: "reverted" in sh(guarded, "ls /var/lib/chronos-ops/guard/*"),
+        "the guard took it back",
+    )
     assert a_new_connection_works(guarded)
     assert leftovers(guarded.ssh) == [
         "an earlier run's change was not confirmed and the host took it back (killed-fault)"
@@ -277,8 +273,11 @@ def test_a_reboot_in_between_takes_it_back(guarded: Context, lab: LabStatus) -> 
     with pytest.raises(ChronosError):
         a_new_connection_works(guarded)
     control.request(lab.name, "reboot", name=HOST)
-    until(lambda: _connects(guarded))
-    until(lambda: "reverted" in sh(guarded, "ls /var/lib/chronos-ops/guard/*"))
+    until(lambda: _connects(guarded), "the host lets us in")
+    until(
+        lambda: "reverted" in sh(guarded, "ls /var/lib/chronos-ops/guard/*"),
+        "the guard took it back",
+    )
     assert sh(guarded, "ufw show added; ufw status") == before
     (told,) = leftovers(guarded.ssh)
     assert "the host took it back" in told
