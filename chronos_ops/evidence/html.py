@@ -22,6 +22,7 @@ body.jp-Notebook, main { max-width: 1080px; margin: 0 auto; padding: 12px 20px 6
 .chronos-banner { font-family: var(--jp-content-font-family, sans-serif); margin: 12px 0 24px; }
 .chronos-banner table, .chronos-step table { border-collapse: collapse; font-size: 13px; }
 .chronos-banner th, .chronos-step th { font-weight: 600; border-bottom: 1px solid #ccc; }
+.chronos-banner a, .chronos-step a { color: #0060a8; text-decoration: underline; }
 .jp-OutputPrompt, .jp-InputPrompt { min-width: 64px; }
 .jp-RenderedSVG svg, .jp-RenderedImage img { max-width: 100%; height: auto; }
 @media print { .jp-InputPrompt, .jp-OutputPrompt { display: none; } }

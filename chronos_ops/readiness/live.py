@@ -12,7 +12,7 @@ from chronos_ops.runbook_stage import make_plan
 
 def judge_stage(stage: Stage, context: Context) -> Finding:
     """As declared, if its plan is empty. What cannot be asked, or planned, is not known."""
-    identifier, title = f"readiness.stage.{stage.name}", f"`{stage.name}` is as declared"
+    identifier, title = f"readiness.stage.{stage.name}", f"Stage `{stage.name}`"
     try:
         plan = make_plan(stage, context)
     except ChronosError as error:

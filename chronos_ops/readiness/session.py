@@ -199,7 +199,7 @@ def _shown(number: int, row: dict[str, Any]) -> dict[str, Any]:
         "": number,
         "item": row["title"],
         "ready": "yes" if row["ready"] else "NO",
-        "now": row["live"],
-        "proven": "yes" if row["proven"] else "no",
+        "now": {"pass": "yes", "fail": "NO"}.get(row["live"], "not known"),
+        "proven": "yes" if row["proven"] else "NO",
         "evidence": "\n".join(evidence) or "none",
     }
