@@ -61,6 +61,10 @@ class AwsRefused(ChronosError):
         super().__init__(f"AWS refused {noun}", f"{code}: {message}", hint=hint)
 
 
+class WrongAccount(UsageError):
+    """The profile works, and leads to another account than the declared one (P1)."""
+
+
 @functools.cache
 def _models() -> Any:
     """botocore's descriptions of the services, read once per process."""
@@ -126,7 +130,7 @@ class Aws:
                 answer = self._call("sts", "get_caller_identity", {})
                 seen = Identity(answer["Account"], answer["Arn"], answer["UserId"])
                 if seen.account != self.settings.account_id:
-                    raise UsageError(
+                    raise WrongAccount(
                         f"profile {self.settings.profile!r} is of another AWS account",
                         f"{seen.account}, expected {self.settings.account_id}",
                         hint="name the right profile in `aws.profile` of the parameter file",

@@ -1,6 +1,6 @@
 """The AWS account and what is in it: identity, instance, storage, secrets, leftovers (P1, P2)."""
 
-from chronos_ops.connectors.aws import AwsRefused
+from chronos_ops.connectors.aws import AwsRefused, WrongAccount
 from chronos_ops.connectors.aws_profile import login_kind
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import list_drill_instances
@@ -56,16 +56,20 @@ for _function in (account, instance, storage):
 
 def _identity(context: Context) -> list[Finding]:
     settings = context.settings.aws
-    seen = context.aws.identity()
-    kind = login_kind(settings)
+    kind, hint = login_kind(settings), ""
+    try:
+        observed = f"{context.aws.identity().arn}, by {kind}"
+        observed += ": expires within hours, so not for a schedule" if kind == "sso" else ""
+    except WrongAccount as error:
+        observed, hint = f"{error.noun}: {error.value}", error.hint
     return [
         judge(
             "preflight.identity",
             "The AWS profile works, in its account",
-            passed=seen.account == settings.account_id,
-            observed=f"{seen.arn}, by {kind}"
-            + (": expires within hours, so not for a schedule" if kind == "sso" else ""),
+            passed=not hint,
+            observed=observed,
             expected=f"an identity of {settings.account_id}",
+            hint=hint,
             requirement="P1",
         )
     ]

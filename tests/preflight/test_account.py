@@ -4,12 +4,14 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from chronos_ops.connectors.aws import Aws, AwsRefused
+from chronos_ops.connectors.aws import Aws, AwsRefused, Identity, WrongAccount
 from chronos_ops.connectors.aws_profile import login_kind
 from chronos_ops.model.errors import TransportError
 from chronos_ops.model.finding import Status
@@ -97,6 +99,20 @@ def test_an_expired_sso_login_names_its_profile_and_the_command(
     assert re.search("Token has expired|has expired or is otherwise invalid", finding.observed)
     assert finding.hint == f"aws sso login --profile {name}"
     assert "hunter22" not in outcome.model_dump_json()
+
+
+def test_another_account_is_known_to_be_wrong() -> None:
+    no = WrongAccount("profile 'op' is of another AWS account", "1, expected 2", hint="aws.profile")
+    outcome = session.account(Target(aws=SimpleNamespace(identity=raising(no))).context())
+    assert wrong(outcome) == {"identity": (Status.FAIL, f"{no.noun}: {no.value}")}
+    assert found(outcome)["identity"].hint == "aws.profile"
+
+
+def raising(error: Exception) -> Callable[[], Identity]:
+    def identity() -> Identity:
+        raise error
+
+    return identity
 
 
 def test_instance_and_leftovers_as_declared() -> None:
