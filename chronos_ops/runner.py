@@ -66,6 +66,7 @@ class Spec:
     teardown_seconds: float = 1800
     grace_seconds: float = 60  # from an interrupt to the kernel's end by force
     quiet: bool = False
+    begun: Callable[[str], None] = lambda _run_id: None  # told as soon as the run has a folder
 
 
 def run(
@@ -117,6 +118,7 @@ def execute(spec: Spec) -> Result:
             spec.settings,
             spec.parameters,
         )
+        spec.begun(folder.name)
         redactor = Redactor()
         _reserve(folder)
         notebook, ending = _drive(spec, folder, redactor, stopper, progress)

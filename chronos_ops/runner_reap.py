@@ -14,6 +14,7 @@ from chronos_ops.execution.rollback import pending_resources
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.settings import Settings
 from chronos_ops.runner import seal_unfinished, tear_down
+from chronos_ops.schedule.claims import Claims
 
 Say = Callable[[str], None]
 
@@ -27,7 +28,7 @@ def reap(settings: Settings, outputs: Path, say: Say, aws: Aws | None = None) ->
     folder = outputs / settings.target
     with target_lock(outputs, settings.target):
         seal_unfinished(folder, settings, say)
-        stayed = _ended_runs(folder, settings, say)
+        stayed = _ended_runs(folder, settings, say) + _claims(Claims(folder), say)
         return stayed + _instances(settings, aws or Aws(settings.aws), say)
 
 
@@ -45,6 +46,13 @@ def _ended_runs(folder: Path, settings: Settings, say: Say) -> list[str]:
             archive_sealed(run, settings, say)
         stayed += [f"{name} of {run.name}" for name, _ in pending_resources(run)]
     return stayed
+
+
+def _claims(claims: Claims, say: Say) -> list[str]:
+    """Slots whose process is gone; a run that is sealed now is its slot's verdict (R2)."""
+    for name in claims.free():
+        say(f"freed the slot {name}: killed before its run began")
+    return [f"the slot {claim.slot} of {claim.run_id}" for claim in claims.stale()]
 
 
 def _instances(settings: Settings, aws: Aws, say: Say) -> list[str]:

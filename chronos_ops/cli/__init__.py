@@ -5,7 +5,16 @@ import traceback
 
 import typer
 
-from chronos_ops.cli import archive, development, lab, linting, publish, runs, shelf_commands
+from chronos_ops.cli import (
+    archive,
+    development,
+    lab,
+    linting,
+    publish,
+    runs,
+    schedule,
+    shelf_commands,
+)
 from chronos_ops.model.errors import ChronosError
 
 ABORTED = 3  # exit status of what was interrupted, and of what is not known
@@ -32,6 +41,7 @@ app.command(rich_help_panel=_RUN)(runs.drill)
 app.command(rich_help_panel=_RUN)(runs.run)
 app.command(rich_help_panel=_RUN)(runs.notebook)
 app.command(rich_help_panel=_RUN)(runs.reap)
+app.add_typer(schedule.app, name="schedule", rich_help_panel=_RUN)
 app.command("list", rich_help_panel=_SHELF)(shelf_commands.list_)
 app.command(rich_help_panel=_SHELF)(shelf_commands.show)
 app.command(rich_help_panel=_SHELF)(linting.lint)

@@ -18,19 +18,22 @@ def lint(
     ],
     every: Annotated[bool, typer.Option("--all", help="Show what is good as well.")] = False,
 ) -> None:
-    """Check a target's parameters against each other; nothing is asked of any host."""
+    """Check a target's parameters, and this machine's schedules of it; no host is asked."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from chronos_ops.connectors.aws_profile import login_kind
     from chronos_ops.model.settings import load_settings, parameters_dir
     from chronos_ops.model.timing import utc_now
     from chronos_ops.plans.lint import Subject
     from chronos_ops.plans.lint import lint as judge_all
+    from chronos_ops.schedule.manager import schedules_of
 
     settings = load_settings(target)
     text = (parameters_dir() / f"{target}.yaml").read_text(encoding="utf-8")
-    findings = judge_all(Subject(settings, text, utc_now().date()))
+    login, here = login_kind(settings.aws), schedules_of(target)
+    findings = judge_all(Subject(settings, text, utc_now().date(), here, login))
     wrong = [finding for finding in findings if not finding.good]
     console = Console(highlight=False)
     table = Table("status", "rule", "observed, and what to do", show_lines=bool(wrong), expand=True)

@@ -1,5 +1,6 @@
 """The commands that execute a runbook."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,8 @@ from chronos_ops.cli.arguments import (
 )
 from chronos_ops.cli.lab import tell
 from chronos_ops.model.errors import UsageError
+from chronos_ops.model.schedule import last_slot
+from chronos_ops.model.timing import utc_now
 
 if TYPE_CHECKING:
     from chronos_ops.model.result import Result
@@ -34,9 +37,14 @@ def run(
         ),
     ] = "",
     plan: PlanOption = False,
+    slot_of: Annotated[str, typer.Option(hidden=True, help="Given by a timer's unit.")] = "",
 ) -> None:
     """Execute a runbook headlessly; the run's folder is its evidence."""
-    result = _execute(runbook, target, parse_overrides(parameter), approve, plan=plan)
+    if slot_of:
+        slot = last_slot(slot_of, utc_now())
+        result = execute_slot(runbook, target, parse_overrides(parameter), approve, slot)
+    else:
+        result = _execute(runbook, target, parse_overrides(parameter), approve, plan=plan)
     raise typer.Exit(result.verdict.exit_status)
 
 
@@ -114,6 +122,18 @@ def reap(target: TargetOption) -> None:
     if stayed:
         raise typer.Exit(1)
     typer.echo("nothing is left")
+
+
+def execute_slot(
+    runbook: str, target: str, overrides: dict[str, str], approve: str, slot: datetime
+) -> "Result":
+    """A run that nobody watches, once for its slot."""
+    from chronos_ops import runner_slot
+    from chronos_ops.cli.summary import print_result
+
+    result = runner_slot.run_slot(runbook, target, overrides, approve, slot)
+    print_result(result, shelf.ROOT / "outputs" / target / result.run_id)
+    return result
 
 
 def _execute(

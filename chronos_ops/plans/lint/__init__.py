@@ -5,10 +5,16 @@ import datetime
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.hardening import AcceptedException
-from chronos_ops.plans.lint import access, backup, drill, monitoring
+from chronos_ops.plans.lint import access, backup, drill, monitoring, schedule
 from chronos_ops.plans.lint.rule import Rule, Said, Subject
 
-RULES: tuple[Rule, ...] = (*backup.RULES, *access.RULES, *drill.RULES, *monitoring.RULES)
+RULES: tuple[Rule, ...] = (
+    *backup.RULES,
+    *access.RULES,
+    *drill.RULES,
+    *monitoring.RULES,
+    *schedule.RULES,
+)
 
 __all__ = ["RULES", "Rule", "Subject", "lint"]
 

@@ -5,16 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chronos_ops.model.finding import Status
+from chronos_ops.model.schedule import Schedule
 from chronos_ops.model.settings import Settings
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A target's parameters: as they are meant, and as they are written; and today."""
+    """A target's parameters: as they are meant, and as they are written; and today.
+
+    `schedules`: of this target on this machine, None where nobody looked; `login`: how its
+    AWS profile logs in.
+    """
 
     settings: Settings
     text: str
     today: datetime.date
+    schedules: tuple[Schedule, ...] | None = None
+    login: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import yaml
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.metrics import METRICS
+from chronos_ops.model.schedule import Schedule
 from chronos_ops.model.settings import parse_settings
 from chronos_ops.plans.lint import RULES, Subject, lint
 
@@ -125,6 +126,24 @@ def test_a_rule_says_why_how_and_where_from() -> None:
         assert rule.why.endswith(".")
         assert rule.mend.endswith(".")
         assert rule.source
+
+
+def scheduled(*calendars: str, login: str = "keys") -> dict[str, Finding]:
+    schedules = tuple(Schedule(f"r{n}", "x", when) for n, when in enumerate(calendars))
+    settings = parse_settings(yaml.safe_load(EXAMPLE.read_text()))
+    subject = Subject(settings, "", TODAY, schedules, login)
+    return {f.id: f for f in lint(subject) if f.id.startswith("lint.schedule.")}
+
+
+def test_schedules_that_meet_and_logins_that_end_are_found() -> None:
+    good = scheduled("Sun *-*-* 04:00:00 UTC", "*-*-* 05:06:00 UTC")
+    assert {f.status for f in good.values()} == {Status.PASS}
+    meeting = scheduled("Sun *-*-* 23:30:00 UTC", "Mon *-*-* 00:30:00 UTC")
+    assert meeting["lint.schedule.collisions"].status is Status.FAIL
+    assert "r0 and r1 at 2026-11-29 23:30 UTC" in meeting["lint.schedule.collisions"].observed
+    sso = scheduled("Sun *-*-* 04:00:00 UTC", login="sso")
+    assert [f.id for f in sso.values() if not f.good] == ["lint.schedule.identity"]
+    assert {f.status for f in scheduled(login="sso").values()} == {Status.NOT_APPLICABLE}
 
 
 def test_an_accepted_rule_is_none_between_its_days_alone() -> None:
