@@ -8,7 +8,9 @@ from chronos_ops.model.question import AwsQuestion, Fact
 
 _NO_TOPIC = ("NotFound", "NotFoundException")
 _NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-PENDING = "PendingConfirmation"  # stands in the place of the ARN
+# These stand in the place of the ARN. One that was deleted is listed for some days more.
+_PENDING = ("PendingConfirmation", "pending confirmation")
+_DELETED = "Deleted"
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,17 @@ class Subscription:
     def confirmed(self) -> bool:
         return bool(self.arn)
 
+    def leads_to(self, protocol: str, endpoint: str) -> bool:
+        """Whether it is that one; SNS may have written an e-mail address in another case."""
+        if self.protocol != protocol:
+            return False
+        if protocol.startswith("email"):
+            return self.endpoint.casefold() == endpoint.casefold()
+        return self.endpoint == endpoint
+
 
 def subscriptions(topic_arn: str) -> Fact[list[Subscription]]:
-    """Every subscription of a topic; none, too, if there is no such topic."""
+    """Every subscription of a topic that is not deleted; none, too, if there is no such topic."""
     question = AwsQuestion(
         "sns",
         "list_subscriptions_by_topic",
@@ -59,13 +69,12 @@ def subscriptions(topic_arn: str) -> Fact[list[Subscription]]:
     def read(answer: Any) -> list[Subscription]:
         return [
             Subscription(
-                ""
-                if item["SubscriptionArn"] in (PENDING, "pending confirmation", "Deleted")
-                else item["SubscriptionArn"],
+                "" if item["SubscriptionArn"] in _PENDING else item["SubscriptionArn"],
                 item["Protocol"],
                 item["Endpoint"],
             )
             for item in (answer or {}).get("Subscriptions", ())
+            if item["SubscriptionArn"] != _DELETED
         ]
 
     return Fact("sns_subscriptions", question, read)

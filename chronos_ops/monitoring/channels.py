@@ -16,6 +16,10 @@ from chronos_ops.plans.topic import EMAIL, queue_arn, topic_arn, topic_policy
 
 _MAIL_SECONDS = 30
 _HISTORY_HOURS = 24
+_FILTER_HINT = (
+    "an alarm's message has no attributes to filter by: take the subscription's FilterPolicy away "
+    "(`aws sns set-subscription-attributes --attribute-name FilterPolicy --attribute-value '{}'`)"
+)
 
 
 def confirm_email(context: Context) -> Outcome:
@@ -55,8 +59,28 @@ def confirm_email(context: Context) -> Outcome:
 def _mail(context: Context) -> sns.Subscription | None:
     settings = context.settings
     found = context.ask(sns.subscriptions(topic_arn(settings)))
-    mine = [s for s in found if (s.protocol, s.endpoint) == (EMAIL, settings.monitoring.email)]
-    return mine[0] if mine else None
+    return _best(found, EMAIL, settings.monitoring.email or "")
+
+
+def _best(known: list[sns.Subscription], protocol: str, endpoint: str) -> sns.Subscription | None:
+    """The subscription of that endpoint: the confirmed one, where several are listed."""
+    mine = [each for each in known if each.leads_to(protocol, endpoint)]
+    return next((each for each in mine if each.confirmed), mine[0] if mine else None)
+
+
+def _attributes(context: Context, mine: sns.Subscription | None) -> dict[str, str]:
+    """Of a confirmed one; none of another."""
+    if mine is None or not mine.confirmed:
+        return {}
+    call = context.aws.call
+    answer = call("sns", "get_subscription_attributes", SubscriptionArn=mine.arn)
+    return dict(answer["Attributes"])
+
+
+def _filter(attributes: dict[str, str]) -> str:
+    """What lets only some messages through; empty: all of them come."""
+    text = attributes.get("FilterPolicy", "")
+    return text if text.strip() not in ("", "{}") else ""
 
 
 def channels(context: Context) -> Outcome:
@@ -83,7 +107,7 @@ def channels(context: Context) -> Outcome:
             hint=f"{AWS_MANAGED_KEY} does not admit CloudWatch: run the stage `notification`",
             requirement="M3",
         ),
-        _queue(settings.monitoring.queue, queue_arn(settings), known),
+        _queue(context, known),
         _email(context, known),
         failed_actions(context),
     ]
@@ -103,15 +127,18 @@ def _policy_seen(topic: sns.Topic | None, wanted: dict[str, Any]) -> str:
     return f"another policy: {', '.join(found) or 'no statement'}"
 
 
-def _queue(name: str, arn: str, known: list[sns.Subscription]) -> Finding:
-    mine = [s for s in known if (s.protocol, s.endpoint) == ("sqs", arn)]
+def _queue(context: Context, known: list[sns.Subscription]) -> Finding:
+    settings = context.settings
+    name, mine = settings.monitoring.queue, _best(known, "sqs", queue_arn(settings))
+    withheld = _filter(_attributes(context, mine))
+    state = "subscribed" if mine is not None and mine.confirmed else "not subscribed"
     return judge(
         "monitoring.queue",
-        "The second channel is subscribed",
-        passed=bool(mine) and mine[0].confirmed,
-        observed=f"{name}: {'subscribed' if mine else 'not subscribed'}",
-        expected=f"{name} is subscribed",
-        hint="run the stage `notification`",
+        "The second channel is subscribed, and hears every message",
+        passed=mine is not None and mine.confirmed and not withheld,
+        observed=f"{name}: {f'only what passes its filter {withheld}' if withheld else state}",
+        expected=f"{name} is subscribed, without a filter",
+        hint=_FILTER_HINT if withheld else "run the stage `notification`",
         requirement="M3",
     )
 
@@ -131,23 +158,24 @@ def _email(context: Context, known: list[sns.Subscription]) -> Finding:
             hint="set monitoring.email",
             requirement=requirement,
         )
-    mine = [s for s in known if (s.protocol, s.endpoint) == (EMAIL, address)]
+    mine = _best(known, EMAIL, address)
     state, hint = "not subscribed, or unsubscribed", "run the stage `notification`"
     guarded = False
-    if mine and not mine[0].confirmed:
+    if mine is not None and not mine.confirmed:
         state = "pending: the mail was not confirmed (it lapses after two days)"
         hint = "run the step `confirm-email` with `-p email_token=` the token of the mail"
-    elif mine:
-        attributes = context.aws.call(
-            "sns", "get_subscription_attributes", SubscriptionArn=mine[0].arn
-        )["Attributes"]
+    elif mine is not None:
+        attributes = _attributes(context, mine)
         guarded = attributes.get("ConfirmationWasAuthenticated") == "true"
         state = "confirmed" if guarded else "confirmed by its link: anybody may unsubscribe it"
         hint = "unsubscribe it, run the stage `notification`, then `confirm-email`"
+        if withheld := _filter(attributes):
+            guarded, hint = False, _FILTER_HINT
+            state = f"hears only what passes its filter {withheld}"
     return judge(
         "monitoring.email",
         title,
-        passed=bool(mine) and mine[0].confirmed and guarded,
+        passed=guarded,
         observed=f"{address}: {state}",
         expected=expected,
         hint=hint,

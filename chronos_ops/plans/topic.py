@@ -208,8 +208,7 @@ def _subscription(
     """A lost one is asked for again. A pending one is a finding: its mail is on its way."""
     if not endpoint:
         return None
-    found = [s for s in known if s.protocol == protocol and s.endpoint == endpoint]
-    if found:
+    if any(each.leads_to(protocol, endpoint) for each in known):
         return None
     arguments: dict[str, Any] = {
         "TopicArn": topic_arn(settings),
