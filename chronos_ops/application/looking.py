@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from chronos_ops.model.errors import ChronosError, TransportError
-from chronos_ops.model.finding import Finding, Status, judge
+from chronos_ops.model.errors import ChronosError
+from chronos_ops.model.finding import Finding, judge, not_known
 from chronos_ops.model.outcome import Outcome
 
 
@@ -25,18 +25,7 @@ def looked(what: str, title: str, look: Callable[[], list[Finding]]) -> Outcome:
     try:
         findings = look()
     except ChronosError as error:
-        silent = isinstance(error, TransportError)
-        findings = [
-            Finding(
-                id=f"application.{what}",
-                status=Status.UNKNOWN if silent else Status.ERROR,
-                title=title,
-                observed=error.noun + (f": {error.value}" if error.value is not None else ""),
-                expected="an answer",
-                hint=error.hint,
-                requirement="A1",
-            )
-        ]
+        findings = [not_known(f"application.{what}", title, error, "A1")]
     missing = [finding for finding in findings if not finding.good]
     told = "; ".join(f"{f.title}: {f.observed}" for f in missing)
     return Outcome(summary=f"Missing: {told}." if missing else f"{title}.", findings=findings)

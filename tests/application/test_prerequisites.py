@@ -221,7 +221,7 @@ def test_a_host_that_does_not_answer_is_unknown() -> None:
     assert states(environment(target.context())) == {"environment": "unknown"}
     odd = UnreadableAnswer("not the names of variables")
     target = Target({"environment": DECLARED}, answers={"application_variables": odd})
-    assert states(environment(target.context())) == {"environment": "error"}
+    assert states(environment(target.context())) == {"environment": "unknown"}
 
 
 def test_a_file_for_everybody_is_a_finding() -> None:
