@@ -14,7 +14,7 @@ ITEMS = (
         title="Database with its extensions",
         requirements=("P3",),
         stages=(backup.PACKAGES,),
-        looks=(looks.DATABASE, looks.EXTENSIONS),
+        looks=(looks.DATABASE,),
         evidence=(Evidence(PREFLIGHT, ("preflight.postgres", "preflight.extensions")),),
         mend=f"run {BACKUP}, then {PREFLIGHT}",
     ),

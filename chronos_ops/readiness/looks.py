@@ -22,31 +22,12 @@ from chronos_ops.preflight.host import database
 from chronos_ops.preflight.looking import Look
 from chronos_ops.publish.export import EXPORTED, FOLDER, markdown
 
-_AVAILABLE = "SELECT name FROM pg_available_extensions"
 _METRIC_PERIODS = 3  # so long a metric may have been silent
 
 
 def _of(step: Callable[[Context], Outcome]) -> Callable[[Context], list[Finding]]:
     """The findings of another runbook's step."""
     return lambda context: list(step(context).findings)
-
-
-def _extensions(context: Context) -> list[Finding]:
-    """Each declared extension's files are on the host, so that CREATE EXTENSION can be said."""
-    there = {str(row["name"]) for row in context.ssh.sql_rows(_AVAILABLE)}
-    wanted = context.settings.postgres.extensions
-    missing = [name for name in wanted if name not in there]
-    return [
-        judge(
-            "readiness.extensions",
-            "Every declared extension is there",
-            passed=not missing,
-            observed=f"missing: {', '.join(missing)}" if missing else ", ".join(wanted) or "none",
-            expected=", ".join(wanted) or "none is declared",
-            hint="pgbackrest_backup_restore installs their packages",
-            requirement="P3",
-        )
-    ]
 
 
 def _repositories(context: Context) -> list[Finding]:
@@ -119,7 +100,6 @@ def _look(identifier: str, title: str, take: Callable[[Context], list[Finding]],
 
 
 DATABASE = _look("database", "PostgreSQL can be looked at", _of(database), "P3")
-EXTENSIONS = _look("extensions", "The extensions can be looked at", _extensions, "P3")
 REPOSITORIES = _look("repositories", "The repositories can be read", _repositories, "B5")
 AGES = _look("ages", "The backups' ages can be read", _of(backup_checks.restore_points), "B6")
 SCHEDULE = _look("schedule", "The timers can be read", _of(backup_checks.schedule_check), "B6")
