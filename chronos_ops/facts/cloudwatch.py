@@ -58,6 +58,8 @@ def _deployed(item: Mapping[str, Any]) -> Deployed:
 
 
 def _alarm(item: Mapping[str, Any]) -> Alarm | None:
+    if item.get("Unit"):  # it sees only what was published with that unit: ours name none
+        return None
     try:
         return Alarm(
             name=item["AlarmName"],

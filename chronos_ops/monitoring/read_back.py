@@ -12,6 +12,7 @@ from chronos_ops.execution.context import Context
 from chronos_ops.plans.topic import queue_url
 
 _BATCH = 10  # ReceiveMessage gives no more
+_CLOCKS_SECONDS = 300  # that ours and CloudWatch's may be apart
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,19 @@ class Told:
 
 @dataclass
 class Listener:
-    """Reads both channels. `told` grows; what lies there when it begins is left alone."""
+    """Reads both channels. `told` grows; what lies there when it begins is left alone.
+
+    So is what is older and comes late: a queue delivers twice, a mail waits on its way.
+    """
 
     context: Context
     told: list[Told] = field(default_factory=list)
     _seen: set[Mail] = field(default_factory=set)
+    _since: float = 0
 
     def begin(self) -> None:
         """Take away what nobody read from the queue, and remember the mails that are there."""
+        self._since = time.time() - _CLOCKS_SECONDS
         drain(self.context)
         self._seen |= set(_mails(self.context))
 
@@ -93,7 +99,10 @@ class Listener:
 
     def _keep(self, text: str, channel: str) -> None:
         told = alarm_of(text)
-        if told is not None:
+        if told is None:
+            return
+        changed_at = datetime.fromisoformat(told["StateChangeTime"]).timestamp()
+        if changed_at >= self._since:
             self.told.append(
                 Told(
                     alarm=told["AlarmName"],
@@ -101,7 +110,7 @@ class Listener:
                     before=told["OldStateValue"],
                     reason=told["NewStateReason"],
                     channel=channel,
-                    changed_at=datetime.fromisoformat(told["StateChangeTime"]).timestamp(),
+                    changed_at=changed_at,
                     read_at=time.monotonic(),
                 )
             )
@@ -118,11 +127,15 @@ def _mails(context: Context) -> list[Mail]:
 
 
 def drain(context: Context) -> int:
-    """Take away what nobody read; how many messages that was."""
+    """Take away what nobody read; how many messages that was.
+
+    It waits a second for each answer: without, SQS asks some of its servers only, and may say
+    that there is nothing.
+    """
     count, url = 0, queue_url(context.settings)
     while True:
         answer = context.aws.call(
-            "sqs", "receive_message", QueueUrl=url, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=0
+            "sqs", "receive_message", QueueUrl=url, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=1
         )
         if not (found := answer.get("Messages", ())):
             return count

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,13 +18,16 @@ from chronos_ops.monitoring.read_back import Listener, alarm_of, confirmation_to
 TOPIC = "arn:aws:sns:ca-central-1:123456789012:chronos-alarms"
 
 
-def notification(alarm: str, state: str, reason: str = "", second: int = 7) -> str:
+def notification(
+    alarm: str, state: str, reason: str = "", second: int = 7, age_seconds: float = 0
+) -> str:
+    changed = datetime.now(UTC) - timedelta(seconds=age_seconds)
     told = {
         "AlarmName": alarm,
         "NewStateValue": state,
         "OldStateValue": "ALARM" if state == "OK" else "OK",
         "NewStateReason": reason,
-        "StateChangeTime": f"2026-11-23T04:17:{second:02}.123+0000",
+        "StateChangeTime": f"{changed:%Y-%m-%dT%H:%M}:{second:02}.123+0000",
     }
     return json.dumps({"Type": "Notification", "Message": json.dumps(told)})
 
@@ -37,11 +41,14 @@ class Queue:
 
     def __init__(self) -> None:
         self.waiting: list[str] = []
+        self.hides = False
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         assert service == "sqs"
         if operation == "delete_message":
             self.waiting.remove(arguments["ReceiptHandle"])
+            return {}
+        if self.hides and not arguments["WaitTimeSeconds"]:  # a short poll asks some servers only
             return {}
         return {"Messages": [{"Body": b, "ReceiptHandle": b} for b in self.waiting[:10]]}
 
@@ -71,12 +78,23 @@ def context() -> Context:
 def test_what_was_there_before_is_left_alone(context: Context, mails: list[Mail]) -> None:
     queue = cast("Queue", context.aws)
     queue.waiting = [notification("disk", "ALARM")]
+    queue.hides = True
     mails.append(Mail(1.0, "ALARM", notification("disk", "ALARM")))
     listener = Listener(context)
     listener.begin()
     listener.listen(0)
     assert listener.told == []
     assert queue.waiting == []
+
+
+def test_what_comes_late_is_no_proof_of_now(context: Context, mails: list[Mail]) -> None:
+    """A second delivery by SQS, a mail that was held back: yesterday's alarm."""
+    listener = Listener(context)
+    listener.begin()
+    cast("Queue", context.aws).waiting = [notification("disk", "ALARM", age_seconds=3600)]
+    mails.append(Mail(1.0, "ALARM", notification("disk", "ALARM", age_seconds=3600)))
+    listener.listen(0)
+    assert listener.told == []
 
 
 def test_both_channels_are_heard_once(context: Context, mails: list[Mail]) -> None:

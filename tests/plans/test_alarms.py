@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chronos_ops.facts import cloudwatch
 from chronos_ops.facts.cloudwatch import Deployed, metric_key
 from chronos_ops.facts.sns import Queue, Subscription, Topic
 from chronos_ops.model.errors import UnfitTarget, UsageError
@@ -194,3 +195,14 @@ def test_only_this_accounts_services_publish_and_only_over_tls() -> None:
         "budgets.amazonaws.com": condition,
     }
     assert statements[2]["Effect"] == "Deny"
+
+
+def test_an_alarm_that_sees_one_unit_only_is_none_of_ours() -> None:
+    """DescribeAlarms gives a unit where one was named: other data points do not reach the alarm."""
+    target = settings(metrics=["heartbeat"])
+    (wanted,) = alarms.declared(target).values()
+    item = alarms.arguments_of(wanted.alarm, "x", {"ALARM": (), "OK": (), "INSUFFICIENT_DATA": ()})
+    item |= {"AlarmArn": "arn", "StateValue": "OK"}
+    read = cloudwatch.alarms("chronos/").parse
+    assert read({"MetricAlarms": [item]})[wanted.alarm.name].alarm == wanted.alarm
+    assert read({"MetricAlarms": [item | {"Unit": "Bytes"}]})[wanted.alarm.name].alarm is None
