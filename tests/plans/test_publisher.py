@@ -146,6 +146,17 @@ def test_a_spool_that_a_power_failure_broke_is_said(make: Make) -> None:
     assert publisher.newest() == {"heartbeat": 1}
 
 
+def test_a_full_disk_does_not_silence_it(make: Make) -> None:
+    """What the spool cannot keep is sent nevertheless: the disk's share above all."""
+    publisher = make("heartbeat", "disk_used_percent")
+    for name in ("spool.json", "state.json"):
+        (publisher.folder / f"state/{name}.part").mkdir()  # nothing can be written
+    said = publisher.tick().stdout
+    assert "not kept: " in said
+    assert "sent 1 tick" in said
+    assert set(publisher.newest()) == {"heartbeat", "disk_used_percent"}
+
+
 def test_another_account_gets_nothing(make: Make) -> None:
     publisher = make("heartbeat")
     publisher.edge("account", "999999999999")
@@ -265,6 +276,18 @@ def test_the_lag_in_segments(
     publisher.collect("server-then.json", server)
     publisher.tick()
     assert publisher.newest() == {"repository_lag_segments": lag}
+
+
+@pytest.mark.parametrize("timeline", ["00000001", "00000003"])
+def test_a_segment_ahead_of_another_timeline_hides_no_lag(make: Make, timeline: str) -> None:
+    """After a recovery to an earlier moment; or a promoted copy pushes into our repository (12)."""
+    publisher = make("heartbeat", "repository_lag_segments")
+    archive = [{"database": {"id": 1, "repo-key": 1}, "max": f"{timeline}00000009000000FE"}]
+    publisher.collect("repository.json", [{**REPOSITORY, "archive": archive}])
+    publisher.collect("server-then.json", {**SERVER, "wal_file": "000000020000000100000011"})
+    said = publisher.tick().stdout
+    assert "of another timeline, and ahead" in said
+    assert publisher.newest() == {"heartbeat": 1}
 
 
 def test_an_upgraded_cluster_counts_by_its_own_id_in_each_repository(make: Make) -> None:
