@@ -21,9 +21,9 @@ from chronos_ops.readiness.criteria import CRITERIA
 from chronos_ops.readiness.items import ITEMS
 from chronos_ops.readiness.live import judge_stage, status_of
 from chronos_ops.readiness.page import LAB, page
-from chronos_ops.readiness.session import judge_item
+from chronos_ops.readiness.session import Readiness, judge_item
 from chronos_ops.readiness.shelf import Answer
-from tests.readiness.proven import finding, wanted
+from tests.readiness.proven import Target, finding, wanted
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PROVEN = Answer(wanted("ssh"), None, "")
@@ -82,6 +82,35 @@ def test_a_stage_is_as_declared_only_with_nothing_to_do(
 )
 def test_passing_needs_positive_proof(seen: Sequence[Status], status: Status) -> None:
     assert status_of([finding("x", one) for one in seen]) is status
+
+
+def test_a_silent_host_leaves_every_item_unknown_whatever_was_proven(tmp_path: Path) -> None:
+    target = Target(tmp_path)
+    asked = [evidence for item in ITEMS for evidence in item.evidence]
+    for days, evidence in enumerate(asked, start=1):
+        target.ran(evidence, days=days)
+    silent = SimpleNamespace(open=_raises(TransportError("no answer", "16.52.210.100")))
+    run = target.folder / "20261123T000000Z-readiness-1"
+    run.mkdir()
+    here = cast(
+        Context,
+        SimpleNamespace(
+            settings=target.settings,
+            parameters=SimpleNamespace(longest_age_days=10**6),
+            folder=run,
+            run_id=run.name,
+            aws=None,
+            ssh=silent,
+            say=lambda _: None,
+        ),
+    )
+    outcome = Readiness().items(here)
+    assert {f.status for f in outcome.findings} == {Status.UNKNOWN}
+    rows = outcome.measures["readiness"]
+    assert {row["live"] for row in rows} == {"unknown"}
+    assert not any(row["ready"] for row in rows)
+    assert all("The host answers: no answer: 16.52.210.100" in row["missing"] for row in rows)
+    assert "NOT READY: 0 of 10" in (run / "readiness.md").read_text()
 
 
 def row(live: Sequence[Finding], *answers: Answer) -> dict[str, Any]:
