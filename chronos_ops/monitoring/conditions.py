@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from chronos_ops.execution.context import Context
 from chronos_ops.model.plan import CallAws, Deed, RunCommand
 from chronos_ops.model.settings import Settings
+from chronos_ops.plans.alarms import declared
 
 _FILL = "/var/tmp/chronos-alarm-test"  # noqa: S108 - on the disk that is watched
 _UNIT = "chronos-alarm-test"
 _DENY = "chronos-alarm-test"
-_RUNS_SECONDS = 600  # it ends by itself, whoever forgot it
+_LEAST_SECONDS = 600  # it ends by itself, whoever forgot it: not before its alarm could fire
+_SPARE_PERIODS = 8  # beside an alarm's own
 _TARGET_PERCENT = 90
 
 # Reserve, not write: the disk counts as used at once. Never beyond the wanted share.
@@ -25,10 +27,10 @@ _FILL_SCRIPT = (
 _TAKE_SCRIPT = (
     "import psutil, time; m = psutil.virtual_memory(); "
     f"b = bytearray(max(int(m.available - m.total * {100 - _TARGET_PERCENT} / 100), 1)); "
-    f"time.sleep({_RUNS_SECONDS})"
+    "time.sleep({seconds})"
 )
 _BURN_SCRIPT = (
-    f"for n in $(seq $(nproc)); do timeout {_RUNS_SECONDS} sh -c 'while :; do :; done' & done; wait"
+    "for n in $(seq $(nproc)); do timeout {seconds} sh -c 'while :; do :; done' & done; wait"
 )
 _SEGMENTS_SCRIPT = (
     "for n in $(seq {count}); do psql -XqAt -p {port} -d postgres -c "
@@ -49,9 +51,16 @@ class Condition:
     others: bool = False  # others on the same machine may keep it up after the undo
 
 
-def _service(name: str, *argv: str) -> tuple[Deed, ...]:
+def _seconds(settings: Settings) -> int:
+    """How long a condition may last that ends by itself."""
+    longest = max((d.alarm.evaluation_periods for d in declared(settings).values()), default=1)
+    period = settings.monitoring.period_seconds
+    return max(_LEAST_SECONDS, (longest + _SPARE_PERIODS) * period)
+
+
+def _service(name: str, seconds: int, *argv: str) -> tuple[Deed, ...]:
     unit = f"{_UNIT}-{name}"
-    limits = ("--collect", "--quiet", f"--property=RuntimeMaxSec={_RUNS_SECONDS}")
+    limits = ("--collect", "--quiet", f"--property=RuntimeMaxSec={seconds}")
     return (RunCommand(argv=("systemd-run", *limits, f"--unit={unit}", "--", *argv)),)
 
 
@@ -97,6 +106,7 @@ def conditions(settings: Settings) -> tuple[Condition, ...]:
     """Those of this target, beside the publisher's silence. None where it is not disposable."""
     if not settings.disposable:
         return ()
+    seconds = _seconds(settings)
     found = (
         Condition(
             name="disk filled",
@@ -107,13 +117,13 @@ def conditions(settings: Settings) -> tuple[Condition, ...]:
         Condition(
             name="memory taken",
             metrics=("memory_used_percent",),
-            make=_service("memory", "python3", "-c", _TAKE_SCRIPT),
+            make=_service("memory", seconds, "python3", "-c", _TAKE_SCRIPT.format(seconds=seconds)),
             undo=_stop("memory"),
         ),
         Condition(
             name="CPU burnt",
             metrics=("cpu_used_percent",),
-            make=_service("cpu", "sh", "-c", _BURN_SCRIPT),
+            make=_service("cpu", seconds, "sh", "-c", _BURN_SCRIPT.format(seconds=seconds)),
             undo=_stop("cpu"),
             others=True,
         ),
