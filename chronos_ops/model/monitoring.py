@@ -63,7 +63,7 @@ class Budget(_Strict):
     name: str = "chronos-monthly"
     limit_usd: float = Field(25, gt=0)
     planned_usd: float = Field(14, gt=0)
-    notify_percent: tuple[float, ...] = (80, 100)
+    notify_percent: tuple[float, ...] = Field((80, 100), min_length=1)  # or nobody is told
 
 
 class Monitoring(_Strict):
@@ -124,6 +124,9 @@ class Monitoring(_Strict):
         unknown = sorted({*self.metrics, *self.thresholds} - set(BY_NAME))
         if unknown:
             raise ValueError(f"no such metric: {', '.join(unknown)}; known: {', '.join(BY_NAME)}")
+        for name, threshold in self.thresholds.items():
+            if BY_NAME[name].unit == "Percent" and not 0 <= threshold.value < 100:
+                raise ValueError(f"{name} never exceeds {threshold.value:g} %: no alarm")
         every = self.publish_seconds
         if every > 3600 or (60 % every if every < 60 else every % 60 or 3600 % every):
             raise ValueError(

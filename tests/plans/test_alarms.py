@@ -126,14 +126,17 @@ def test_thresholds_are_parameters_and_unknown_ones_are_refused() -> None:
     target = settings(thresholds={"cpu_used_percent": {"value": 95, "periods": 5, "datapoints": 4}})
     alarm = alarms.declared(target)["chronos/project-chronos/cpu_used_percent"].alarm
     assert (alarm.threshold, alarm.evaluation_periods, alarm.datapoints_to_alarm) == (95, 5, 4)
-    for wrong in (
+    refused: tuple[dict[str, Any], ...] = (
         {"metrics": ["cpu_usage"]},
         {"thresholds": {"cpu": {"value": 1}}},
+        {"thresholds": {"disk_used_percent": {"value": 100}}},  # it would never fire
+        {"budget": {"notify_percent": []}},
         {"topic_key": "alias/aws/sns"},
         {"namespace": "AWS/EC2"},
         {"period_seconds": 45},
         {"publish_seconds": 600},
-    ):
+    )
+    for wrong in refused:
         with pytest.raises(UsageError):
             settings(**wrong)
 
