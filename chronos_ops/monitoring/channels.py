@@ -12,7 +12,14 @@ from chronos_ops.model.outcome import Outcome
 from chronos_ops.monitoring.read_back import confirmation_token
 from chronos_ops.plans.alarms import prefix
 from chronos_ops.plans.documents import same
-from chronos_ops.plans.topic import EMAIL, queue_arn, topic_arn, topic_policy
+from chronos_ops.plans.topic import (
+    EMAIL,
+    queue_arn,
+    queue_policy,
+    queue_url,
+    topic_arn,
+    topic_policy,
+)
 
 _MAIL_SECONDS = 30
 _HISTORY_HOURS = 24
@@ -130,15 +137,25 @@ def _policy_seen(topic: sns.Topic | None, wanted: dict[str, Any]) -> str:
 def _queue(context: Context, known: list[sns.Subscription]) -> Finding:
     settings = context.settings
     name, mine = settings.monitoring.queue, _best(known, "sqs", queue_arn(settings))
-    withheld = _filter(_attributes(context, mine))
-    state = "subscribed" if mine is not None and mine.confirmed else "not subscribed"
+    queue, hint = context.ask(sns.queue(queue_url(settings))), "run the stage `notification`"
+    good, state = False, "subscribed"
+    if queue is None:
+        state = "no such queue"
+    elif not same(queue.policy, queue_policy(settings)):
+        state = "its policy is another: the topic may not be admitted"
+    elif mine is None or not mine.confirmed:
+        state = "not subscribed"
+    elif withheld := _filter(_attributes(context, mine)):
+        state, hint = f"hears only what passes its filter {withheld}", _FILTER_HINT
+    else:
+        good = True
     return judge(
         "monitoring.queue",
-        "The second channel is subscribed, and hears every message",
-        passed=mine is not None and mine.confirmed and not withheld,
-        observed=f"{name}: {f'only what passes its filter {withheld}' if withheld else state}",
-        expected=f"{name} is subscribed, without a filter",
-        hint=_FILTER_HINT if withheld else "run the stage `notification`",
+        "The second channel is there, subscribed, and hears every message",
+        passed=good,
+        observed=f"{name}: {state}",
+        expected=f"{name} admits the topic and is subscribed, without a filter",
+        hint=hint,
         requirement="M3",
     )
 

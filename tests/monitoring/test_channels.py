@@ -7,7 +7,7 @@ import pytest
 
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import cloudwatch, sns
-from chronos_ops.facts.sns import Subscription, Topic
+from chronos_ops.facts.sns import Queue, Subscription, Topic
 from chronos_ops.monitoring.channels import channels
 from chronos_ops.plans import topic
 from tests.monitoring.standing import deployed, settings
@@ -15,10 +15,15 @@ from tests.monitoring.standing import deployed, settings
 ADDRESS = "Ops@Example.com"
 TARGET = settings({"monitoring.email": ADDRESS})
 QUEUE = ("arn:queue", "sqs", topic.queue_arn(TARGET))
+OPEN = Queue(topic.queue_arn(TARGET), topic.queue_policy(TARGET))
 MAIL = ("arn:mail", topic.EMAIL, ADDRESS)
 
 
-def bad(*listed: tuple[str, str, str], filters: dict[str, str] | None = None) -> dict[str, str]:
+def bad(
+    *listed: tuple[str, str, str],
+    filters: dict[str, str] | None = None,
+    queue: Queue | None = OPEN,
+) -> dict[str, str]:
     """The findings that are not good, with what was seen."""
     answer = {
         "Subscriptions": [
@@ -30,6 +35,7 @@ def bad(*listed: tuple[str, str, str], filters: dict[str, str] | None = None) ->
     values: dict[str, Any] = {
         sns.topic(arn).name: Topic(topic.topic_policy(TARGET), ""),
         sns.subscriptions(arn).name: sns.subscriptions(arn).parse(answer),
+        sns.queue("").name: queue,
         cloudwatch.alarms("").name: deployed(TARGET),
     }
 
@@ -78,3 +84,13 @@ def test_a_filter_silences_a_channel(arn: str, finding: str) -> None:
     seen = bad(QUEUE, MAIL, filters={arn: '{"severity": ["high"]}'})
     assert list(seen) == [f"monitoring.{finding}"]
     assert "severity" in seen[f"monitoring.{finding}"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "said"), [(None, "no such queue"), (Queue(OPEN.arn, {}), "policy is another")]
+)
+def test_a_queue_that_is_gone_or_closed_stays_subscribed(queue: Queue | None, said: str) -> None:
+    """SNS keeps the subscription of a queue that nobody can fill."""
+    seen = bad(QUEUE, MAIL, queue=queue)
+    assert list(seen) == ["monitoring.queue"]
+    assert said in seen["monitoring.queue"]
