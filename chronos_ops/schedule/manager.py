@@ -82,14 +82,15 @@ class Manager:
         _run(["systemd-analyze", "calendar", calendar])
 
     def install(self, texts: dict[str, str]) -> None:
-        """Write and start. Raises CommandFailed, OSError."""
+        """Write and start; what was before counts as no downtime. Raises CommandFailed, OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in self.changes(texts):
             (self.folder / name).write_text(texts[name], encoding="utf-8")
         self._call("daemon-reload")
         timer = next(name for name in texts if name.endswith(".timer"))
+        self._call("stop", timer)
+        self._call("clean", "--what=state", timer)  # else an old stamp starts a run at once
         self._call("enable", "--now", timer)
-        self._call("restart", timer)  # a changed calendar counts from here
 
     def remove(self, name: str) -> None:
         """The timer ends; a run that is under way goes on. Raises CommandFailed."""

@@ -5,21 +5,25 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import pytest
+import typer
 
 from chronos_ops.cli import schedule as command
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.evidence.record import read_result
 from chronos_ops.model.errors import Refused, UsageError
 from chronos_ops.model.result import Verdict
+from chronos_ops.model.schedule import Schedule
 from chronos_ops.model.settings import Settings
 from chronos_ops.runner_reap import reap
 from chronos_ops.runner_slot import claim_and_execute, refuse_login
 from chronos_ops.schedule.claims import Claims, NeedsHuman, Taken
+from chronos_ops.schedule.units import FAILED, unit_texts
 from tests.execution.test_provision import FakeAws
 from tests.runner.probing import RUNBOOK, settings, spec
 
@@ -131,6 +135,32 @@ def test_the_plan_is_a_diff_of_units_and_touches_nothing(
     monkeypatch.setattr("chronos_ops.runner.load_settings", lambda target: sso)
     with pytest.raises(Refused, match="SSO"):
         command.add("disaster_recovery", "probe", weekly, approve="probe", system=False, plan=True)
+
+
+def test_the_list_names_a_missed_slot_and_the_last_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr("chronos_ops.cli.schedule.shelf.ROOT", tmp_path)
+    schedule = Schedule(RUNBOOK, "probe", "*-*-* 04:00:00 UTC")
+    folder = tmp_path / "home" / "systemd" / "user"
+    folder.mkdir(parents=True)
+    texts = unit_texts(schedule, tmp_path, tmp_path / "outputs", system=False)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    command.list_(system=False)  # nothing was due since
+    assert "0 since" in capsys.readouterr().out
+    os.utime(folder / f"{schedule.name}.timer", (time.time() - 50 * 3600,) * 2)
+    outputs = tmp_path / "outputs" / "probe"
+    outputs.mkdir(parents=True)
+    (outputs / FAILED).write_text(f"2026-11-22T04:00:09Z {schedule.name} exit-code 2\n")
+    with pytest.raises(typer.Exit) as end:
+        command.list_(system=False)
+    assert end.value.exit_code == 1
+    said = capsys.readouterr().out
+    assert " 2 missed" in said
+    assert "exit-code 2" in said
 
 
 def test_a_claim_is_readable_by_a_person(tmp_path: Path) -> None:
