@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -143,7 +143,8 @@ def test_the_list_names_a_missed_slot_and_the_last_failure(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr("chronos_ops.cli.schedule.shelf.ROOT", tmp_path)
-    schedule = Schedule(RUNBOOK, "probe", "*-*-* 04:00:00 UTC")
+    noon = f"{datetime.now(UTC) + timedelta(hours=12):%H}"  # of two days: far from either end
+    schedule = Schedule(RUNBOOK, "probe", f"*-*-* {noon}:00:00 UTC")
     folder = tmp_path / "home" / "systemd" / "user"
     folder.mkdir(parents=True)
     texts = unit_texts(schedule, tmp_path, tmp_path / "outputs", system=False)
