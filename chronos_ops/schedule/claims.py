@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from chronos_ops.model.errors import ChronosError, UsageError
+from chronos_ops.model.errors import ChronosError, Refused, UsageError
 from chronos_ops.schedule.process import Process, this_process
 
 CLAIMS = ".claims"
@@ -56,6 +56,8 @@ class Claims:
 
     def state(self, claim: Claim) -> str:
         """Its end, `running`, or `unknown, needs a human`. A run's own record counts first."""
+        alive = claim.process.alive()
+        claim = self._read(self._path(claim))  # after that look: it may have ended meanwhile
         try:
             result = json.loads((self._runs / (claim.run_id or "-") / _RESULT).read_text())
             return str(result["verdict"])
@@ -63,7 +65,7 @@ class Claims:
             pass
         if claim.end:
             return claim.end
-        return "running" if claim.process.alive() else "unknown, needs a human"
+        return "running" if alive else "unknown, needs a human"
 
     def stale(self) -> list[Claim]:
         return [claim for claim in self.all() if self.state(claim).startswith("unknown, needs")]
@@ -79,7 +81,7 @@ class Claims:
 
     @contextmanager
     def claimed(self, runbook: str, slot: datetime) -> Iterator["Held"]:
-        """The slot's only run. Raises Taken, NeedsHuman; an error inside is the claim's end."""
+        """The slot's only run. Raises Taken, NeedsHuman; a refusal inside is the claim's end."""
         mine = Claim(runbook, f"{slot:%Y%m%dT%H%M%SZ}", this_process())
         if stale := self.stale():
             raise NeedsHuman(
@@ -91,7 +93,7 @@ class Claims:
         held = Held(self._write, mine)
         try:
             yield held
-        except ChronosError as error:
+        except (Refused, UsageError) as error:  # whatever else: what was touched is not known
             held.end(f"not run: {error.noun}")
             raise
 

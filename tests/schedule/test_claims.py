@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos_ops.model.errors import Refused
+from chronos_ops.model.errors import Refused, TransportError
 from chronos_ops.schedule.claims import Claims, NeedsHuman, Taken
 
 SLOT = datetime(2026, 11, 22, 4, tzinfo=UTC)
@@ -78,8 +78,11 @@ def test_why_nothing_was_run_is_kept(tmp_path: Path) -> None:
     claims = Claims(tmp_path)
     with pytest.raises(Refused), claims.claimed(RUNBOOK, SLOT):
         raise Refused("a run on target 'probe' is under way")
-    [claim] = claims.all()
-    assert claims.state(claim) == "not run: a run on target 'probe' is under way"
+    with pytest.raises(TransportError), claims.claimed(RUNBOOK, LATER):
+        raise TransportError("the host went away")
+    refused, broken = claims.all()
+    assert claims.state(refused) == "not run: a run on target 'probe' is under way"
+    assert broken.end == ""  # what it touched is not known
 
 
 def test_a_killed_run_is_not_known_and_blocks_until_it_is_reaped(tmp_path: Path) -> None:
