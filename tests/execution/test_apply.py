@@ -281,6 +281,26 @@ def test_a_change_that_does_not_touch_the_database_is_left_to_the_next_run(
     assert did == ["/conf.d/90", "restart"]
 
 
+def test_what_is_gone_already_is_deleted(
+    doer: Doer, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run was killed between the journal's line and the deed: its undo ends all the same."""
+    codes = iter(["NoSuchEntity", "AccessDenied"])
+
+    def refuse(service: str, operation: str, **_: Any) -> dict[str, Any]:
+        raise AwsRefused(f"{service} {operation}", next(codes), "no")
+
+    monkeypatch.setattr(aws, "call", refuse)
+    deny = {"UserName": "host", "PolicyName": "test"}
+    deed = CallAws(service="iam", operation="delete_user_policy", arguments=deny)
+    doer.do(deed)
+    with pytest.raises(AwsRefused, match="AccessDenied"):
+        doer.do(deed)
+    codes = iter(["NoSuchEntity"])
+    with pytest.raises(AwsRefused):
+        doer.do(CallAws(service="iam", operation="put_user_policy", arguments=deny))
+
+
 def test_pending_resources_come_newest_first_and_survive_half_a_line(tmp_path: Path) -> None:
     undo = [RemoveSecret(name="/x/run-1", run_id="run-1").model_dump(mode="json")]
     lines = [
