@@ -1,6 +1,6 @@
 """The commands that execute a runbook."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,8 +16,6 @@ from chronos_ops.cli.arguments import (
 )
 from chronos_ops.cli.lab import tell
 from chronos_ops.model.errors import UsageError
-from chronos_ops.model.schedule import last_slot
-from chronos_ops.model.timing import utc_now
 
 if TYPE_CHECKING:
     from chronos_ops.model.result import Result
@@ -41,7 +39,9 @@ def run(
 ) -> None:
     """Execute a runbook headlessly; the run's folder is its evidence."""
     if slot_of:
-        slot = last_slot(slot_of, utc_now())
+        from chronos_ops.model.schedule import last_slot
+
+        slot = last_slot(slot_of, datetime.now(UTC))
         result = execute_slot(runbook, target, parse_overrides(parameter), approve, slot)
     else:
         result = _execute(runbook, target, parse_overrides(parameter), approve, plan=plan)
@@ -127,11 +127,16 @@ def reap(target: TargetOption) -> None:
 def execute_slot(
     runbook: str, target: str, overrides: dict[str, str], approve: str, slot: datetime
 ) -> "Result":
-    """A run that nobody watches, once for its slot."""
+    """A run that nobody watches, once for its slot; exit 0 where another process has it."""
     from chronos_ops import runner_slot
     from chronos_ops.cli.summary import print_result
+    from chronos_ops.schedule.claims import Taken
 
-    result = runner_slot.run_slot(runbook, target, overrides, approve, slot)
+    try:
+        result = runner_slot.run_slot(runbook, target, overrides, approve, slot)
+    except Taken as other:
+        tell(str(other))
+        raise typer.Exit(0) from None
     print_result(result, shelf.ROOT / "outputs" / target / result.run_id)
     return result
 

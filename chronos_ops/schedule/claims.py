@@ -26,10 +26,8 @@ class NeedsHuman(ChronosError):
     exit_status = 3
 
 
-class Taken(ChronosError):
-    """Another process has this slot: nothing is to be done (exit 0)."""
-
-    exit_status = 0
+class Taken(Exception):
+    """Another process has this slot: not an error, nothing is to be done."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Claims:
         except FileExistsError:
             other = self._read(self._path(claim))
             words = f"pid {other.process.pid}, {self.state(other)} {other.run_id}".strip()
-            raise Taken(f"the slot {_name(claim)} is taken", words) from None
+            raise Taken(f"the slot {_name(claim)} is taken: {words}") from None
         finally:
             draft.unlink()
 

@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, "{HOME}")
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.schedule import last_slot
-from chronos_ops.schedule.claims import Claims
+from chronos_ops.schedule.claims import Claims, Taken
 given = sys.argv[1:]
 assert given[:4] == ["run", "drill", "--target", "probe"], given
 folder = Path("{HOME}/outputs/probe")
@@ -41,6 +41,8 @@ try:
         while (folder / "hold").exists():
             time.sleep(0.1)
         held.end("passed")
+except Taken as other:
+    print(other, flush=True)
 except ChronosError as error:
     print(error.text(), file=sys.stderr)
     sys.exit(error.exit_status)
