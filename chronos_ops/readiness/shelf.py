@@ -20,6 +20,7 @@ from chronos_ops.model.settings import Settings
 from chronos_ops.readiness.item import Evidence
 
 DAY = 86400.0
+_ENDED = (Verdict.PASSED, Verdict.DEVIATED)  # it came to its end: what is not there was left out
 _AHEAD = -300.0  # seconds that a clock may be ahead of ours
 
 
@@ -121,16 +122,21 @@ class Shelf:
         return f"changed since it was sealed: {'; '.join(changed[:3])}" if changed else ""
 
     def decide(self, wanted: Evidence, longest_days: float) -> Answer:
-        """The newest run that says anything of it decides: no older pass outweighs it."""
+        """The newest run that proves or disproves it decides: no older pass outweighs it. One that
+        left a part out does neither; where no other decides, it is named.
+        """
+        partly = None
         for run in self.runs:
             result = run.result
             if result.runbook != wanted.runbook or result.verdict is Verdict.PLANNED:
                 continue
-            if result.verdict in (Verdict.PASSED, Verdict.DEVIATED) and _silent(result, wanted):
-                continue
             why = self.why_not(run, longest_days) or self._lacks(run, wanted)
-            return Answer(wanted, run, why, self.age(run) / DAY)
-        return Answer(wanted, None, f"no run of {wanted.runbook} proves it")
+            answer = Answer(wanted, run, why, self.age(run) / DAY)
+            if not (result.verdict in _ENDED and _left_out(result, wanted)):
+                return answer
+            if any(_judged(result, begin) for begin in wanted.findings):
+                partly = partly or answer
+        return partly or Answer(wanted, None, f"no run of {wanted.runbook} proves it")
 
     def newest(self, runbook: str) -> Run | None:
         """The newest run of a runbook that was no dry run."""
@@ -156,9 +162,10 @@ def _judged(result: Result, begin: str) -> bool:
     return any(f.status is not Status.NOT_APPLICABLE for f in _about(result, begin))
 
 
-def _silent(result: Result, wanted: Evidence) -> bool:
-    """It left out what is wanted: it neither proves nor disproves it."""
-    return not any(_judged(result, begin) for begin in wanted.findings)
+def _left_out(result: Result, wanted: Evidence) -> bool:
+    """It left out some of what is wanted, and found nothing wrong with the rest."""
+    whole = all(_judged(result, begin) for begin in wanted.findings)
+    return not whole and all(f.good for begin in wanted.findings for f in _about(result, begin))
 
 
 def read_runs(target_folder: Path, *, besides: str = "") -> list[Run]:

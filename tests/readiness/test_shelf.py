@@ -138,10 +138,17 @@ def test_what_is_no_evidence_is_named(
 def test_the_newest_run_decides_and_one_that_left_the_proof_out_does_not(target: Target) -> None:
     target.ran(PITR, days=9)
     target.ran(PITR, days=8, findings=dict.fromkeys(PITR.findings, Status.NOT_APPLICABLE))
+    target.ran(PITR, days=7.5, findings={"backup.objective.recovery-point": Status.PASS})
     target.ran(PITR, days=7, verdict=Verdict.PLANNED)
     assert why(target) == ""
     target.ran(PITR, days=6, verdict=Verdict.FAILED)
     assert why(target) == "its verdict is failed"
+
+
+def test_a_run_that_left_a_part_out_and_found_another_part_wrong_decides(target: Target) -> None:
+    target.ran(PITR, days=9)
+    target.ran(PITR, days=8, findings={"backup.objective.recovery-point": Status.FAIL})
+    assert why(target).startswith("it says nothing of backup.pitr")
 
 
 def test_a_file_that_is_wanted_must_be_there(target: Target) -> None:
