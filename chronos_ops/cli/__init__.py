@@ -14,6 +14,7 @@ from chronos_ops.cli import (
     runs,
     schedule,
     shelf_commands,
+    site,
 )
 from chronos_ops.model.errors import ChronosError
 
@@ -47,6 +48,7 @@ app.command(rich_help_panel=_SHELF)(shelf_commands.show)
 app.command(rich_help_panel=_SHELF)(linting.lint)
 app.command(rich_help_panel=_SHELF)(archive.verify)
 app.add_typer(archive.app, name="archive", rich_help_panel=_SHELF)
+app.add_typer(site.app, name="site", rich_help_panel=_SHELF)
 app.add_typer(publish.docs, name="docs", rich_help_panel=_SHELF)
 app.add_typer(publish.app, name="publish", rich_help_panel=_SHELF)
 app.add_typer(lab.app, name="lab", rich_help_panel=_WORKSHOP)

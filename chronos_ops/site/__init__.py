@@ -1,0 +1,1 @@
+"""The archive as a static page for people (R4): it shows, and vouches for nothing by itself."""
