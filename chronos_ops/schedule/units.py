@@ -18,6 +18,7 @@ def unit_texts(schedule: Schedule, root: Path, outputs: Path, *, system: bool) -
     name = schedule.name
     title = f"chronos-ops: {schedule.runbook} on {schedule.target}"
     online = "Wants=network-online.target\nAfter=network-online.target\n" if system else ""
+    user = "User=root\n" if system else ""  # said, so that systemd sets HOME: ~/.aws is there
     command = " ".join(map(_quoted, (str(root / "chronos"), *schedule.arguments())))
     mark = outputs / schedule.target / FAILED
     # No Python here: it may be what failed.
@@ -48,7 +49,7 @@ Description={title}
 
 [Service]
 Type=oneshot
-WorkingDirectory={_plain(root)}
+{user}WorkingDirectory={_plain(root)}
 ExecStart={command}
 Environment=AWS_EC2_METADATA_DISABLED=true LC_ALL=C.UTF-8
 # The runner alone is told to end: it tears down before it does.

@@ -32,6 +32,7 @@ def test_the_units_say_what_a_drill_by_night_needs() -> None:
     for line in (f"OnCalendar={WEEKLY}", "Persistent=true", "RandomizedDelaySec=300"):
         assert line in timer.splitlines()
     for line in (
+        "User=root",
         "KillMode=mixed",
         "TimeoutStopSec=2700",
         "Restart=no",
