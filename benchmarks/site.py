@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
-from archive import copy_run, largest_run
-
+from benchmarks.archive import copy_run, largest_run
 from chronos_ops.evidence.archive import Archive
 from chronos_ops.evidence.signing import operator_key
 from chronos_ops.model.archive import Archive as Declared

@@ -1,0 +1,202 @@
+"""The archive's page: what does not verify is never passed, nothing comes from outside."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chronos_ops.evidence.manifest import write_manifest
+from chronos_ops.evidence.record import read_result, write_result
+from chronos_ops.evidence.redact import Redactor
+from chronos_ops.model.errors import UsageError
+from chronos_ops.model.finding import Finding, Status
+from chronos_ops.model.result import Verdict
+from chronos_ops.model.schedule import Schedule
+from chronos_ops.model.timing import Achieved, Objectives
+from chronos_ops.schedule.claims import Claims
+from chronos_ops.site.build import MARK, build
+from chronos_ops.site.collect import UNSEALED, VERIFIED, Target, collect
+from chronos_ops.site.trend import percentile, trends
+from tests.evidence.archived_runs import make_archive, make_run
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+EVIL = "<script>alert('x')</script>"
+
+
+def drill(target: Path, number: int, seconds: float, verdict: Verdict = Verdict.PASSED) -> Path:
+    """A run with figures, sealed by nobody yet."""
+    run = make_run(target, number, verdict=verdict)
+    result = read_result(run)
+    assert result is not None
+    figures = Achieved(recovery_time_seconds=seconds, recovery_point_seconds=seconds / 10)
+    limits = Objectives(recovery_time_seconds=3600, recovery_point_seconds=900)
+    result = result.model_copy(update={"achieved": figures, "objectives": limits})
+    write_result(run, result, Redactor())
+    write_manifest(run)
+    return run
+
+
+class Archived:
+    """`outputs/` with one target, an archive and three drills."""
+
+    def __init__(self, folder: Path) -> None:
+        self.outputs = folder / "outputs"
+        self.folder = self.outputs / "production"
+        self.archive = make_archive(self.folder, folder / "state")
+        self.runs = [drill(self.folder, n, 20.0 * n) for n in (1, 2, 3)]
+        for run in self.runs:
+            self.archive.seal(run)
+
+    def read(self, schedules: tuple[Schedule, ...] = (), *, known: bool = True) -> Target:
+        key = self.archive.key.fingerprint if known else None
+        (found,) = collect(self.outputs, lambda _: key, lambda _: schedules, NOW)
+        return found
+
+    def page(self) -> str:
+        return build([self.read()], self.outputs.parent / "site", NOW).read_text()
+
+
+@pytest.fixture
+def archived(tmp_path: Path) -> Archived:
+    return Archived(tmp_path)
+
+
+def test_sealed_runs_are_verified_and_their_figures_counted(archived: Archived) -> None:
+    found = archived.read()
+    assert [row.seal for row in found.rows] == [VERIFIED] * 3
+    assert (found.archive, found.sealed) == ([], 3)
+    time, point = trends(found.rows)
+    assert (time.count, time.p50, time.p95, time.worst) == (3, 40.0, 60.0, 60.0)
+    assert (point.worst, point.objective) == (6.0, 900)
+    page = archived.page()
+    assert "p50 40.0 s, p95 1 min 00 s" in page
+    assert "kept by all" in page
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile(list(range(1, 101)), 0.95) == 95
+    assert percentile([7.0], 0.95) == 7.0
+
+
+def _changed(archived: Archived) -> None:
+    (archived.runs[1] / "executed.html").write_text("<p>better</p>")
+
+
+def _other_result(archived: Archived) -> None:
+    result = read_result(archived.runs[1])
+    assert result is not None
+    write_result(
+        archived.runs[1], result.model_copy(update={"verdict": Verdict.FAILED}), Redactor()
+    )
+
+
+@pytest.mark.parametrize("harm", [_changed, _other_result])
+def test_a_run_that_was_changed_is_never_shown_as_passed(
+    archived: Archived, harm: Callable[[Archived], None]
+) -> None:
+    harm(archived)
+    row = next(r for r in archived.read().rows if r.folder == archived.runs[1])
+    assert row.shown == "not verified"
+    assert not row.measured
+    assert sum(r.seal == VERIFIED for r in archived.read().rows) == 2
+
+
+def test_a_broken_chain_and_an_unknown_key_vouch_for_nothing(archived: Archived) -> None:
+    unknown = archived.read(known=False)
+    assert {row.shown for row in unknown.rows} == {"not verified"}
+    index = next((archived.folder / "archive").glob("index*"))
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join([lines[0], lines[2]]))
+    broken = archived.read()
+    assert {row.shown for row in broken.rows} == {"not verified", "passed"}
+    assert {row.seal for row in broken.rows if row.shown == "passed"} == {UNSEALED}
+    assert "The archive does not verify" in archived.page()
+    assert trends(broken.rows) == []
+
+
+def test_a_run_without_a_seal_says_so_and_counts_for_nothing(archived: Archived) -> None:
+    drill(archived.folder, 4, 5.0)
+    newest = archived.read().rows[0]
+    assert (newest.seal, newest.measured) == (UNSEALED, False)
+    assert "not sealed" in archived.page()
+
+
+def test_a_sealed_run_that_is_gone_is_named(archived: Archived) -> None:
+    shutil.rmtree(archived.runs[0])
+    assert [f.observed for f in archived.read().archive] == [f"{archived.runs[0].name} is gone"]
+
+
+def test_what_findings_say_stays_text_and_nothing_comes_from_outside(archived: Archived) -> None:
+    run = drill(archived.folder, 5, 5.0, Verdict.DEVIATED)
+    result = read_result(run)
+    assert result is not None
+    finding = Finding(id="x", status=Status.FAIL, title=EVIL, observed=EVIL, expected="")
+    write_result(run, result.model_copy(update={"findings": [finding]}), Redactor())
+    page = archived.page()
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+    assert "default-src 'none'" in page
+    assert re.findall(r"(?:src|href|url\()\s*=?\s*[\"']?(?:https?:)?//", page) == []
+    links = re.findall(r'href="(runs/[^"]+)"', page)
+    site = archived.outputs.parent / "site"
+    assert len(set(links)) == 4
+    assert all((site / link).is_file() for link in links)
+
+
+def test_missed_slots_are_counted_from_the_first_claim(archived: Archived) -> None:
+    schedule = Schedule("disaster_recovery", "production", "*-*-* 06:00:00 UTC")
+    assert archived.read((schedule,)).slots[0].count == 0
+    with Claims(archived.folder).claimed(
+        "disaster_recovery", datetime(2026, 11, 22, 6, tzinfo=UTC)
+    ) as held:
+        held.begun(archived.runs[0].name)
+    found = archived.read((schedule,)).slots[0]
+    assert found.count == 3
+    assert found.missed == [NOW.replace(hour=6) - timedelta(days=d) for d in (1, 0)]
+
+
+def test_the_same_archive_gives_the_same_page_and_an_old_site_is_replaced(
+    archived: Archived,
+) -> None:
+    first = archived.page()
+    assert archived.page() == first
+    left = [p.name for p in archived.outputs.parent.iterdir()]
+    assert sorted(left) == ["outputs", "site", "state"]
+
+
+def test_what_is_not_ours_is_not_replaced(archived: Archived, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match="not empty, and no site of ours"):
+        build([archived.read()], mine, NOW)
+    assert [p.name for p in mine.iterdir()] == ["letter.txt"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert build([archived.read()], empty, NOW).is_file()
+    assert (empty / MARK).is_file()
+    with pytest.raises(UsageError, match="no runs and no archive there"):
+        collect(mine, lambda _: None, lambda _: (), NOW)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+def test_a_phone_shows_it_without_sideways_scrolling(archived: Archived, tmp_path: Path) -> None:
+    """In a real Chromium: the page's width, as it measures it itself."""
+    page = archived.page()
+    script = "<script>document.title = document.documentElement.scrollWidth</script></body>"
+    probe = page.replace("default-src 'none';", "script-src 'unsafe-inline';")
+    (tmp_path / "site" / "probe.html").write_text(probe.replace("</body>", script))
+    done = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=500,900",
+         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+         (tmp_path / "site" / "probe.html").as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    title = re.search(r"<title>(\d+)</title>", done.stdout)
+    assert title is not None
+    assert int(title[1]) <= 500
