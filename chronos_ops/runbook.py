@@ -15,11 +15,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chronos_ops.drill.stamp import leave_stamp
 from chronos_ops.evidence.cells import code_cells
@@ -74,18 +72,15 @@ from chronos_ops.runbook_opening import (
     try_to_reach,
 )
 from chronos_ops.runbook_output import Display, interactive, read_line, redact_outputs
+from chronos_ops.runbook_rooms import Rooms
 from chronos_ops.runbook_stage import carry_out, known_after_apply, make_plan, show
-
-if TYPE_CHECKING:
-    from chronos_ops.drill.session import DrillSession
-    from chronos_ops.readiness.session import Readiness
 
 Step = Callable[[Context], Outcome]
 _STEPPED = "executed.ipynb, executed.html: none; stepped through in JupyterLab, which keeps them"
 _current: list["Runbook"] = []  # the kernel's unfinished run, if any
 
 
-class Runbook:
+class Runbook(Rooms):
     """One run of a runbook. Made by `Runbook.open`."""
 
     def __init__(
@@ -169,55 +164,6 @@ class Runbook:
         """Record and show the setup cell: on what, as whom, recorded where."""
         outcome = opening(self.context, identity)
         self._record(Display(), "setup", "setup", started, "ok", outcome)
-
-    @cached_property
-    def preflight(self) -> ModuleType:
-        """The looks before every run (`run.step("account", run.preflight.account)`)."""
-        from chronos_ops.preflight import session
-
-        return session
-
-    @cached_property
-    def drill(self) -> "DrillSession":
-        """The steps of a disaster drill (`run.step("detect", run.drill.detect)`)."""
-        from chronos_ops.drill.session import DrillSession
-
-        return DrillSession()
-
-    @cached_property
-    def backup(self) -> ModuleType:
-        """The steps of the backup runbook (`run.step("rights", run.backup.rights_check)`)."""
-        from chronos_ops.drill import backup_steps
-
-        return backup_steps
-
-    @cached_property
-    def hardening(self) -> ModuleType:
-        """The proofs of the hardening runbook (`run.step("judges", run.hardening.judges)`)."""
-        from chronos_ops.hardening import session
-
-        return session
-
-    @cached_property
-    def monitoring(self) -> ModuleType:
-        """The steps of the monitoring runbook (`run.step("flow", run.monitoring.metrics_flow)`)."""
-        from chronos_ops.monitoring import session
-
-        return session
-
-    @cached_property
-    def application(self) -> ModuleType:
-        """The looks at an application's prerequisites (`run.application.image`)."""
-        from chronos_ops.application import session
-
-        return session
-
-    @cached_property
-    def readiness(self) -> "Readiness":
-        """The judgement of the ten items (`run.step("items", run.readiness.items)`)."""
-        from chronos_ops.readiness.session import Readiness
-
-        return Readiness()
 
     @property
     def planning(self) -> bool:
