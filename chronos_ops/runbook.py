@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos_ops.drill.stamp import leave_stamp
+from chronos_ops.evidence.archiving import archive_sealed
 from chronos_ops.evidence.cells import code_cells
 from chronos_ops.evidence.display import verdict_html
 from chronos_ops.evidence.folder import (
@@ -360,8 +361,9 @@ class Runbook(Rooms):
         return build_result(self.context.folder, proofs, self._ending, final=final)
 
     def _seal(self) -> None:
-        """Interactively: write result and manifest, let go of the target."""
+        """Interactively: write result and manifest, let go of the target, seal (R4)."""
         self._held.close()
         write_result(self.context.folder, self._result_so_far(final=True), self._redactor)
         write_manifest(self.context.folder, (_STEPPED,))
+        archive_sealed(self.context.folder, self.context.settings, print, self._redactor)
         _current[:] = [run for run in _current if run is not self]

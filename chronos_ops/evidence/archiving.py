@@ -35,11 +35,15 @@ def archive_run(run: Path, settings: Settings, say: Say, *, refused: str = "") -
     return ""
 
 
-def archive_sealed(run: Path, settings: Settings, say: Say) -> str:
-    """`archive_run` for a run whose process is gone: what it handled is not known any more, so the
-    gate looks for what looks like a secret. Says why, if the run is not sealed.
+def archive_sealed(
+    run: Path, settings: Settings, say: Say, redactor: Redactor | None = None
+) -> str:
+    """`archive_run` behind the secret gate. Says why, if the run is not sealed.
+
+    Without a `redactor` the run's process is gone, and with it what it handled: then the gate
+    looks only for what looks like a secret.
     """
-    leaks = look_over(run, Redactor(), settings.secret_gate.allow)
+    leaks = look_over(run, redactor or Redactor(), settings.secret_gate.allow)
     for leak in leaks[:_LEAKS_SHOWN]:
         say(f"the secret gate refuses {run.name}: {leak}")
     refused = f"the secret gate found {len(leaks)} places" if leaks else ""

@@ -10,8 +10,10 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
+from chronos_ops.evidence.archive_verify import verify_files
 from chronos_ops.evidence.manifest import differences
 from chronos_ops.evidence.record import read_result
+from chronos_ops.evidence.signing import operator_key
 from chronos_ops.evidence.steps import STEP_MIME
 from chronos_ops.model.result import Verdict
 
@@ -55,6 +57,7 @@ class Kernel:
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
     class Manager(KernelManager):  # type: ignore[misc,unused-ignore]
         @property
@@ -114,3 +117,6 @@ def test_a_person_is_asked_and_the_record_is_whole(kernel: Kernel, tmp_path: Pat
     assert result.verdict is Verdict.UNKNOWN  # most cells of the runbook were never run
     assert differences(folder) == []
     assert "JupyterLab" in (folder / "manifest.json").read_text()
+    looked = verify_files(folder.parent, fingerprint=operator_key().fingerprint)
+    assert [finding.id for finding in looked.findings if not finding.good] == []
+    assert looked.newest[folder.name].said.verdict == "unknown"

@@ -12,6 +12,7 @@ from chronos_ops.connectors.ssh import Ssh, SshAddress
 from chronos_ops.evidence.folder import RUN_DIR_VARIABLE, make_folder, new_run_id
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
+from chronos_ops.model.archive import Archive
 from chronos_ops.model.finding import judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
@@ -214,7 +215,7 @@ def stepping(folder: Path) -> Runbook:
     started = time.monotonic(), stamp(utc_now())
     redactor = Redactor()
     redact_outputs(redactor)
-    chosen = settings()
+    chosen = settings().model_copy(update={"archive": Archive()})
     parameters = parse_parameters(RUNBOOK, {"target": "probe"})
     reached = Reached(Aws(chosen.aws), Ssh(SshAddress("127.0.0.1", 1, "x", "none")), "nobody")
     made = make_folder(folder / "outputs", new_run_id(RUNBOOK), RUNBOOK, chosen, parameters)
