@@ -52,17 +52,14 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8765,
 ) -> None:
     """Show the folder on this machine alone (127.0.0.1), until ctrl-C."""
-    from functools import partial
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
     from chronos_ops.model.errors import UsageError
     from chronos_ops.site.build import MARK
+    from chronos_ops.site.serve import server as make
 
     if not (out / MARK).is_file():
         raise UsageError("no site there", out, hint="./chronos site build")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(out))
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        server = make(out, port)
     except OSError as error:
         raise UsageError("the port cannot be used", f"{port}: {error}", hint="--port") from None
     with server:

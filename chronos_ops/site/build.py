@@ -33,15 +33,8 @@ def _environment() -> Environment:
 
 def build(targets: Sequence[Target], out: Path, now: datetime) -> Path:
     """Write `out`/index.html and copies of executed notebooks; the page. Raises UsageError."""
-    out = out.absolute()
-    if out.exists() and not out.is_dir():
-        raise UsageError("the site's folder is a file", out)
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise UsageError(
-            "the folder is not empty, and no site of ours",
-            out,
-            hint="name another one with --out: it would be replaced as a whole",
-        )
+    out = out.resolve()  # what a link leads to is replaced, not the link
+    _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     new, old = (out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("new", "old"))
     shutil.rmtree(new, ignore_errors=True)
@@ -51,13 +44,27 @@ def build(targets: Sequence[Target], out: Path, now: datetime) -> Path:
             _copy(target, new)
         (new / "index.html").write_text(page(targets, now), encoding="utf-8")
         (new / MARK).write_text("made by ./chronos site build; replaced as a whole\n")
+        _refuse_foreign(out)  # it took a while: somebody may have put something there
         if out.is_dir():
             out.rename(old)
         new.rename(out)
     finally:
+        if old.is_dir() and not out.exists():
+            old.rename(out)
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return out / "index.html"
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError("the site's folder is a file", out)
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise UsageError(
+            "the folder is not empty, and no site of ours",
+            out,
+            hint="name another one with --out: it would be replaced as a whole",
+        )
 
 
 def page(targets: Sequence[Target], now: datetime) -> str:
@@ -82,14 +89,20 @@ def page(targets: Sequence[Target], now: datetime) -> str:
 
 def page_of(target: str, run: Path) -> str:
     """Where a run's executed notebook is, from the page; empty: it has none."""
-    return f"runs/{target}/{run.name}.html" if (run / HTML).is_file() else ""
+    return f"runs/{target}/{run.name}.html" if _has_page(run) else ""
+
+
+def _has_page(run: Path) -> bool:
+    """A run's own file: no link may bring another one into the site."""
+    file = run / HTML
+    return file.is_file() and not file.is_symlink() and not run.is_symlink()
 
 
 def _copy(target: Target, site: Path) -> None:
     folder = site / "runs" / target.name
     folder.mkdir(parents=True)
     for row in target.rows:
-        if (row.folder / HTML).is_file():
+        if _has_page(row.folder):
             shutil.copyfile(row.folder / HTML, folder / f"{row.folder.name}.html")
 
 

@@ -3,8 +3,10 @@
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from chronos_ops.model.timing import Achieved, Objectives
 from chronos_ops.schedule.claims import Claims
 from chronos_ops.site.build import MARK, build
 from chronos_ops.site.collect import UNSEALED, VERIFIED, Target, collect
+from chronos_ops.site.serve import server
 from chronos_ops.site.trend import percentile, trends
 from tests.evidence.archived_runs import make_archive, make_run
 
@@ -182,6 +185,74 @@ def test_what_is_not_ours_is_not_replaced(archived: Archived, tmp_path: Path) ->
     assert (empty / MARK).is_file()
     with pytest.raises(UsageError, match="no runs and no archive there"):
         collect(mine, lambda _: None, lambda _: (), NOW)
+
+
+def test_what_was_put_there_meanwhile_is_not_replaced(
+    archived: Archived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "empty"
+    out.mkdir()
+    copy = shutil.copyfile
+    monkeypatch.setattr(
+        "chronos_ops.site.build.shutil.copyfile",
+        lambda *names: (out / "letter.txt").write_text("dear") and copy(*names),
+    )
+    with pytest.raises(UsageError, match="no site of ours"):
+        build([archived.read()], out, NOW)
+    assert [p.name for p in out.iterdir()] == ["letter.txt"]
+
+
+def test_when_it_cannot_be_replaced_the_old_site_stays(
+    archived: Archived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived.page()
+    rename = Path.rename
+
+    def once(path: Path, to: Path) -> Path:
+        if ".new-" in path.name:
+            raise OSError("no more")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", once)
+    with pytest.raises(OSError, match="no more"):
+        archived.page()
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["outputs", "site", "state"]
+
+
+def test_links_bring_nothing_else_in_and_are_not_replaced(
+    archived: Archived, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("hidden")
+    file = archived.runs[0] / "executed.html"
+    file.unlink()
+    file.symlink_to(tmp_path / "secret")
+    (tmp_path / "place").mkdir()
+    out = tmp_path / "out"
+    out.symlink_to("place")
+    build([archived.read()], out, NOW)
+    site = tmp_path / "place"
+    assert (out.is_symlink(), (site / MARK).is_file()) == (True, True)
+    assert all(p.read_text() != "hidden" for p in site.rglob("*.html"))
+    assert f"{archived.runs[0].name}.html" not in (site / "index.html").read_text()
+
+
+def test_what_is_served_may_neither_run_nor_load(archived: Archived, tmp_path: Path) -> None:
+    archived.page()
+    with server(tmp_path / "site", 0) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        try:
+            connection = HTTPConnection("127.0.0.1", served.server_address[1], timeout=10)
+            connection.request("GET", f"/runs/production/{archived.runs[0].name}.html")
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+        finally:
+            served.shutdown()
+    policy = answer.headers["Content-Security-Policy"]
+    assert answer.status == 200
+    assert policy.startswith("default-src 'none';")
+    assert "script-src" not in policy
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
