@@ -119,7 +119,24 @@ class Shelf:
         ):
             return "its seal is of another result"
         changed = changed_files(self.looked, one)
-        return f"changed since it was sealed: {'; '.join(changed[:3])}" if changed else ""
+        if changed:
+            return f"changed since it was sealed: {'; '.join(changed[:3])}"
+        later = self._later_hidden(run)
+        return f"{later} was sealed after it, and its result is gone or another" if later else ""
+
+    def _later_hidden(self, run: Run) -> str:
+        """A later sealed run of its runbook that does not show here: it may have failed."""
+        runbook, sealed = run.result.runbook, self.looked.newest if self.looked else {}
+        shown = {
+            each.folder.name
+            for each in self.runs
+            if each.result.runbook == runbook and each.result.verdict is not Verdict.PLANNED
+        }
+        for name, one in sealed.items():
+            hidden = one.said.runbook == runbook and one.said.verdict != Verdict.PLANNED
+            if hidden and name > run.folder.name and name not in shown:
+                return name
+        return ""
 
     def decide(self, wanted: Evidence, longest_days: float) -> Answer:
         """The newest run that proves or disproves it decides: no older pass outweighs it. One that

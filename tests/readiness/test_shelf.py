@@ -1,5 +1,6 @@
 """Only sealed, whole, own, young, passed runs prove something; each other one is named (R8, R4)."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,19 @@ def _line_removed(target: Target) -> None:
     target.ran(PITR, days=1, verdict=Verdict.FAILED)
     index = target.folder / ARCHIVE / INDEX
     index.write_text("".join(index.read_text().splitlines(keepends=True)[:-1]))
+
+
+def _failure_gone(target: Target) -> None:
+    """A later run failed and was sealed; its folder is away."""
+    target.ran(PITR, days=2)
+    shutil.rmtree(target.ran(PITR, days=1, verdict=Verdict.FAILED))
+
+
+def _failure_called_planned(target: Target) -> None:
+    target.ran(PITR, days=2)
+    run = target.ran(PITR, days=1, verdict=Verdict.FAILED)
+    text = (run / "result.json").read_text()
+    (run / "result.json").write_text(text.replace('"failed"', '"planned"'))
 
 
 def _other_key(target: Target) -> None:
@@ -149,6 +163,16 @@ def test_a_run_that_left_a_part_out_and_found_another_part_wrong_decides(target:
     target.ran(PITR, days=9)
     target.ran(PITR, days=8, findings={"backup.objective.recovery-point": Status.FAIL})
     assert why(target).startswith("it says nothing of backup.pitr")
+
+
+@pytest.mark.parametrize("hide", [_failure_gone, _failure_called_planned])
+def test_an_older_pass_is_not_counted_over_a_sealed_run_that_was_hidden(
+    target: Target, hide: Callable[[Target], None]
+) -> None:
+    hide(target)
+    assert why(target).endswith("was sealed after it, and its result is gone or another")
+    target.ran(PITR, days=0.5)
+    assert why(target) == ""
 
 
 def test_a_file_that_is_wanted_must_be_there(target: Target) -> None:
