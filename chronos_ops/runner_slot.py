@@ -31,9 +31,11 @@ def claim_and_execute(spec: Spec, slot: datetime) -> Result:
 def refuse_login(settings: Settings) -> None:
     """Raise Refused: of this user, the profile needs a person, or is none at all (P1)."""
     kind, profile = login_kind(settings.aws), settings.aws.profile
-    if kind == "sso":
+    if kind in ("sso", "temporary keys"):
+        how = "SSO" if kind == "sso" else kind
         raise Refused(
-            f"the profile {profile!r} logs in by SSO, which ends within hours: not for a schedule",
+            f"the profile {profile!r} logs in by {how}, which ends within hours: "
+            "not for a schedule",
             hint="name a profile with keys of its own (chronos-drill) in aws.profile: "
             "`aws configure --profile chronos-drill`",
         )

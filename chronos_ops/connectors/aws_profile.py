@@ -7,38 +7,50 @@ from typing import Literal
 
 from chronos_ops.model.settings import Aws as AwsSettings
 
-Login = Literal["sso", "keys", "a role", "a program", "nothing"]
+Login = Literal["sso", "temporary keys", "keys", "a role", "a program", "nothing"]
+_PERSON = {"sso_session", "sso_start_url", "login_session"}  # `aws sso login`, `aws login`
 
 
 def login_kind(settings: AwsSettings) -> Login:
-    """`sso` expires within hours and needs a person (P1); a role is followed to its source."""
-    config, secrets = _sections(settings)
+    """`sso` and temporary keys end within hours and need a person (P1).
+
+    As botocore resolves a profile: both files make one section, and a role comes before keys; it
+    is followed to its source.
+    """
+    profiles = _profiles(settings)
     name, seen = settings.profile, set[str]()
     while name not in seen:
         seen.add(name)
-        section = config.get("default" if name == "default" else f"profile {name}", {})
-        if "sso_session" in section or "sso_start_url" in section:
+        section = profiles.get(name, {})
+        source = section.get("source_profile", name)
+        if _PERSON & section.keys():
             return "sso"
-        if "aws_access_key_id" in {*section, *secrets.get(name, {})}:
-            return "keys"
+        if "role_arn" in section and source != name:
+            name = source
+            continue
+        if "aws_access_key_id" in section:
+            return "temporary keys" if "aws_session_token" in section else "keys"
         if "credential_process" in section:
             return "a program"
-        if "role_arn" not in section:
-            return "nothing"
-        if "source_profile" not in section:
-            return "a role"
-        name = section["source_profile"]
+        return "a role" if "role_arn" in section else "nothing"
     return "a role"
 
 
-def _sections(settings: AwsSettings) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+def _profiles(settings: AwsSettings) -> dict[str, dict[str, str]]:
     config = settings.config_file or os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"
     secrets = (
         settings.credentials_file
         or os.environ.get("AWS_SHARED_CREDENTIALS_FILE")
         or "~/.aws/credentials"
     )
-    return _read(config), _read(secrets)
+    found = {
+        name.removeprefix("profile "): keys
+        for name, keys in _read(config).items()
+        if name == "default" or name.startswith("profile ")
+    }
+    for name, keys in _read(secrets).items():
+        found[name] = {**found.get(name, {}), **keys}
+    return found
 
 
 def _read(path: str) -> dict[str, dict[str, str]]:

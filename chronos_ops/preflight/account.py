@@ -59,7 +59,8 @@ def _identity(context: Context) -> list[Finding]:
     kind, hint = login_kind(settings), ""
     try:
         observed = f"{context.aws.identity().arn}, by {kind}"
-        observed += ": expires within hours, so not for a schedule" if kind == "sso" else ""
+        if kind in ("sso", "temporary keys"):
+            observed += ": expires within hours, so not for a schedule"
     except WrongAccount as error:
         observed, hint = f"{error.noun}: {error.value}", error.hint
     return [

@@ -41,6 +41,17 @@ aws_access_key_id = AKIAEXAMPLE
 aws_secret_access_key = hush
 [profile program]
 credential_process = /bin/true
+[profile pasted]
+aws_access_key_id = ASIAEXAMPLE
+aws_session_token = hush
+[profile browser]
+login_session = arn:aws:iam::123456789012:user/op
+[profile both]
+role_arn = arn:aws:iam::123456789012:role/r
+source_profile = op
+aws_access_key_id = AKIAEXAMPLE
+[unprefixed]
+aws_access_key_id = AKIAEXAMPLE
 [profile loop]
 role_arn = arn:aws:iam::123456789012:role/r
 source_profile = loop
@@ -65,6 +76,10 @@ def profile(folder: Path, name: str) -> AwsSettings:
         ("old", "sso"),
         ("assumed", "sso"),
         ("keyed", "keys"),
+        ("pasted", "temporary keys"),
+        ("browser", "sso"),
+        ("both", "sso"),
+        ("unprefixed", "nothing"),
         ("program", "a program"),
         ("loop", "a role"),
         ("nobody", "nothing"),
@@ -72,6 +87,14 @@ def profile(folder: Path, name: str) -> AwsSettings:
 )
 def test_how_a_profile_logs_in(tmp_path: Path, name: str, kind: str) -> None:
     assert login_kind(profile(tmp_path, name)) == kind
+
+
+def test_the_credentials_file_may_name_a_role_of_a_login(tmp_path: Path) -> None:
+    settings = profile(tmp_path, "keyed")
+    (tmp_path / "none").write_text(
+        "[keyed]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = op\n"
+    )
+    assert login_kind(settings) == "sso"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,8 @@ def test_a_login_that_needs_a_person_is_refused_with_the_mend(tmp_path: Path) ->
     assert "SSO" in refused.value.text()
     with pytest.raises(Refused, match="no credentials"):
         refuse_login(with_profile(tmp_path, "region = ca-central-1"))
+    with pytest.raises(Refused, match="temporary keys"):
+        refuse_login(with_profile(tmp_path, "aws_access_key_id = x\naws_session_token = y"))
     refuse_login(with_profile(tmp_path, "aws_access_key_id = x"))
 
 

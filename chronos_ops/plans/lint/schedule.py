@@ -15,7 +15,7 @@ def _identity(subject: Subject) -> Said:
     if not subject.schedules:
         return _none(subject)
     return said(
-        good=subject.login not in ("sso", "nothing"),
+        good=subject.login not in ("sso", "temporary keys", "nothing"),
         observed=f"{subject.settings.aws.profile} logs in by {subject.login}",
     )
 
