@@ -82,8 +82,9 @@ def _plain(path: Path) -> str:
 
 
 def _quoted(word: str) -> str:
-    """For ExecStart: neither a specifier nor a variable of systemd."""
+    """For ExecStart: neither a specifier nor a variable of systemd, nor a line of its own."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = escaped.replace("\n", "\\n").replace("\r", "\\r")
     return '"' + escaped.replace("%", "%%").replace("$", "$$") + '"'
 
 

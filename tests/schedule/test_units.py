@@ -47,6 +47,16 @@ def test_the_units_say_what_a_drill_by_night_needs() -> None:
     assert schedule_in(timer) == SCHEDULE
 
 
+def test_a_parameter_stays_on_its_line() -> None:
+    odd = replace(SCHEDULE, parameters=(("image", "a\nExecStartPre=/bin/false\r%h"),))
+    found = texts(odd)
+    for text in found.values():
+        assert not any(line.startswith("ExecStartPre") for line in text.splitlines())
+    service = found["chronos-lab-disaster_recovery.service"]
+    assert r'"image=a\nExecStartPre=/bin/false\r%%h"' in service
+    assert schedule_in(found["chronos-lab-disaster_recovery.timer"]) == odd
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
 def test_systemd_takes_them_and_a_broken_one_is_refused(tmp_path: Path) -> None:
     program = tmp_path / "my %tools" / "chronos"
