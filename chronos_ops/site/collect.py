@@ -71,7 +71,7 @@ class Target:
         """The newest run of each runbook that was no dry run."""
         found: dict[str, Row] = {}
         for row in self.rows:
-            if row.result.verdict is not Verdict.PLANNED:
+            if row.shown != Verdict.PLANNED:  # a changed run that calls itself so is shown
                 found.setdefault(row.result.runbook, row)
         return [found[name] for name in sorted(found)]
 

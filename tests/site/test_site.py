@@ -109,6 +109,17 @@ def test_a_run_that_was_changed_is_never_shown_as_passed(
     assert sum(r.seal == VERIFIED for r in archived.read().rows) == 2
 
 
+def test_a_changed_run_that_calls_itself_planned_still_stands_before_an_older_pass(
+    archived: Archived,
+) -> None:
+    newest = archived.read().newest[0].folder
+    result = read_result(newest)
+    assert result is not None
+    write_result(newest, result.model_copy(update={"verdict": Verdict.PLANNED}), Redactor())
+    (row,) = archived.read().newest
+    assert (row.folder, row.shown) == (newest, "not verified")
+
+
 def test_a_broken_chain_and_an_unknown_key_vouch_for_nothing(archived: Archived) -> None:
     unknown = archived.read(known=False)
     assert {row.shown for row in unknown.rows} == {"not verified"}
