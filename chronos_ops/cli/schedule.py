@@ -165,13 +165,17 @@ def _slots(one: "Installed", now: datetime) -> tuple[str, bool]:
 
     folder = shelf.ROOT / "outputs" / one.schedule.target
     since = max(one.since, now - timedelta(days=_SHOWN_DAYS))
-    found = slots(one.schedule, Claims(folder), since, now)
+    claims = Claims(folder)
+    found = slots(one.schedule, claims, since, now)
     quiet = (Verdict.PASSED.value, DUE, "running")
     lines = [f"{len(found)} since {since:%Y-%m-%d}"]
     lines += [f"{s.at:%m-%d %H:%M} {s.state} {s.run_id}".strip() for s in found[-5:]]
     mark = folder / FAILED
     told = mark.read_text(encoding="utf-8").splitlines() if mark.is_file() else []
     lines += [f"failed: {line}" for line in told if f" {one.schedule.name} " in f"{line} "][-1:]
+    stale = claims.stale()  # also of another runbook, and of `run-now`: each blocks the target
+    mend = f"./chronos reap --target {one.schedule.target}"
+    lines += [f"{c.slot} {c.runbook}: unknown, needs a human: {mend}" for c in stale]
     missed = sum(slot.state == MISSED for slot in found)
     lines += [f"{missed} missed"] if missed else []
-    return "\n".join(lines), any(slot.state not in quiet for slot in found)
+    return "\n".join(lines), bool(stale) or any(slot.state not in quiet for slot in found)

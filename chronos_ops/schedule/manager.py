@@ -96,7 +96,8 @@ class Manager:
         """The timer ends; a run that is under way goes on. Raises CommandFailed."""
         if not self.missing():
             self._call("disable", "--now", f"{name}.timer")
-        for unit in (f"{name}.timer", f"{name}.service", f"{name}-failed.service"):
+        wanted = f"timers.target.wants/{name}.timer"  # stays where systemd was not up
+        for unit in (wanted, f"{name}.timer", f"{name}.service", f"{name}-failed.service"):
             (self.folder / unit).unlink(missing_ok=True)
         if not self.missing():
             self._call("daemon-reload")

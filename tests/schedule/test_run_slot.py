@@ -166,6 +166,28 @@ def test_the_list_names_a_missed_slot_and_the_last_failure(
     assert "exit-code 2" in said
 
 
+def test_the_list_names_what_blocks_the_target_though_it_is_no_slot_of_the_calendar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.setattr("chronos_ops.cli.schedule.shelf.ROOT", tmp_path)
+    schedule = Schedule(RUNBOOK, "probe", "*-02-29 00:00:00 UTC")
+    folder = tmp_path / "home" / "systemd" / "user"
+    folder.mkdir(parents=True)
+    for name, text in unit_texts(schedule, tmp_path, tmp_path / "outputs", system=False).items():
+        (folder / name).write_text(text)
+    with Claims(tmp_path / "outputs" / "probe").claimed("another", SLOT):
+        pass
+    [path] = (tmp_path / "outputs" / "probe" / ".claims").glob("*.json")
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "process": {**data["process"], "boot": "before"}}))
+    with pytest.raises(typer.Exit):
+        command.list_(system=False)
+    said = capsys.readouterr().out
+    assert "another: unknown, needs a human: ./chronos reap --target probe" in said
+
+
 def test_a_claim_is_readable_by_a_person(tmp_path: Path) -> None:
     claims = Claims(tmp_path)
     with claims.claimed(RUNBOOK, SLOT) as held:

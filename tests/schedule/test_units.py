@@ -92,6 +92,21 @@ def test_adding_again_changes_nothing(tmp_path: Path) -> None:
         manager.installed()
 
 
+def test_removed_without_systemd_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Manager, "missing", lambda _: "systemd is not up")
+    for name, text in texts().items():
+        (tmp_path / name).write_text(text)
+    wants = tmp_path / "timers.target.wants"
+    wants.mkdir()
+    timer = f"{SCHEDULE.name}.timer"
+    (wants / timer).symlink_to(tmp_path / timer)
+    Manager(system=True, folder=tmp_path).remove(SCHEDULE.name)
+    assert [*tmp_path.iterdir()] == [wants]
+    assert [*wants.iterdir()] == []
+
+
 @pytest.mark.parametrize(
     ("calendar", "delay", "why"),
     [
