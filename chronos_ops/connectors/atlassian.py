@@ -6,6 +6,7 @@ Center) with a personal access token (Bearer).
 
 import re
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import requests
 from atlassian.rest_client import AtlassianRestAPI
@@ -32,6 +33,8 @@ class Atlassian:
     """
 
     def __init__(self, url: str, token: Secret, user: str = "", ca_file: str | None = None) -> None:
+        if "@" in urlsplit(url).netloc:  # not shown: it may hold a password
+            raise UsageError("an address with a login in it", hint="the token's place is the store")
         if not (url.startswith("https://") or _LOCAL.match(url)):
             raise UsageError("a token goes over HTTPS only", url, hint="write https://")
         self.url = url.rstrip("/")

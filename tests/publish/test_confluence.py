@@ -249,3 +249,10 @@ def test_https_with_a_ca_of_ones_own(tmp_path: Path, notebooks: list[Path]) -> N
 def test_a_token_goes_over_https_only() -> None:
     with pytest.raises(UsageError, match="HTTPS only"):
         Atlassian("http://wiki.example.org", Secret(TOKEN))
+
+
+def test_an_address_with_a_login_is_refused_and_not_shown() -> None:
+    for scheme in ("http", "https"):
+        with pytest.raises(UsageError, match="a login in it") as caught:
+            Atlassian(f"{scheme}://me:hunter2@wiki.example.org", Secret(TOKEN))
+        assert "hunter2" not in caught.value.text()
