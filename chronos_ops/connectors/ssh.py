@@ -1,5 +1,6 @@
 """SSH to a host with pinned keys, nothing trusted on first use. The only fabric importer."""
 
+import errno
 import io
 import shlex
 import threading
@@ -13,6 +14,7 @@ from typing import Any, Self, cast
 import paramiko
 from fabric import Config, Connection
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from chronos_ops.connectors.tunnel import tunnel
 from chronos_ops.model.errors import CommandFailed, TransportError, UnreadableAnswer, UsageError
@@ -21,6 +23,7 @@ from chronos_ops.model.question import Rows, ShellAnswer, ShellQuestion, SqlQues
 from chronos_ops.model.secret import Secret
 
 CONNECT_SECONDS = 10.0
+_RELOAD_SECONDS = 2.0
 _CHUNK = 32768
 
 
@@ -103,15 +106,29 @@ class Ssh:
             client.get_host_keys().add(name, key_type, key)
         return connection
 
+    def _connected(self) -> Connection:
+        """A refusal is tried again for a moment: sshd that reloads does not listen in between."""
+        deadline = time.monotonic() + _RELOAD_SECONDS
+        while True:
+            connection = self._fresh()
+            try:
+                connection.open()
+            except NoValidConnectionsError as error:
+                refused = {each.errno for each in error.errors.values()} == {errno.ECONNREFUSED}
+                if not refused or time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return connection
+
     def open(self) -> None:
         """Connect now, if not connected. Raises TransportError, UsageError (no key, no pin)."""
         with self._lock:
             if self._connection is not None and self._connection.is_connected:
                 return
-            connection = self._fresh()
             where = repr(self)
             try:
-                connection.open()
+                connection = self._connected()
             except paramiko.BadHostKeyException as error:
                 raise TransportError(
                     f"{where} shows another host key than the pinned one",

@@ -1,5 +1,8 @@
 """The SSH connector's own promises that need no host."""
 
+import socket
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,27 @@ def test_an_unreachable_host_is_a_transport_error_with_a_hint(tmp_path: Path) ->
         Ssh(address(tmp_path, f"127.0.0.1 ssh-ed25519 {KEY}")).run(["true"])
     assert "is the host up" in caught.value.hint
     assert caught.value.exit_status == 3
+
+
+def test_a_server_that_reloads_is_asked_again(tmp_path: Path) -> None:
+    """sshd does not listen for a moment while it reads its configuration anew."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))  # not listening: refused
+        asked: list[str] = []
+
+        def listen() -> None:
+            server.listen()
+            peer, _ = server.accept()
+            asked.append("again")
+            peer.close()
+
+        later = threading.Timer(0.3, listen)
+        later.start()
+        where = address(tmp_path, f"127.0.0.1 ssh-ed25519 {KEY}")
+        with pytest.raises(TransportError, match="not reachable"):
+            Ssh(replace(where, port=server.getsockname()[1])).open()
+        later.join()
+    assert asked == ["again"]
 
 
 def test_a_missing_key_file_is_wrong_usage(tmp_path: Path) -> None:
