@@ -7,9 +7,10 @@ from pathlib import Path
 
 from chronos_ops.evidence.archive import ARCHIVE
 from chronos_ops.evidence.archive_verify import Looked, changed_files, verify_chain
+from chronos_ops.evidence.chain import INDEX, STATEMENTS
 from chronos_ops.evidence.record import RESULT, read_result
 from chronos_ops.model.errors import UsageError
-from chronos_ops.model.finding import Finding
+from chronos_ops.model.finding import Finding, not_known
 from chronos_ops.model.result import Result, Verdict
 from chronos_ops.model.schedule import Schedule
 from chronos_ops.schedule.claims import Claims
@@ -100,11 +101,15 @@ def collect(
 def _target(
     folder: Path, fingerprint: str | None, schedules: Iterable[Schedule], now: datetime
 ) -> Target:
+    looked: Looked | None = None
+    wrong = []
     try:
-        looked: Looked | None = verify_chain(folder, fingerprint)
-    except UsageError:
-        looked = None
-    wrong = [f for f in looked.findings if not f.good] if looked else []
+        looked = verify_chain(folder, fingerprint)
+        wrong = [f for f in looked.findings if not f.good]
+    except UsageError as error:
+        if any((folder / ARCHIVE / name).exists() for name in (INDEX, STATEMENTS)):
+            title = "The archive has the key that its runs were signed with"
+            wrong = [not_known("archive.key", title, error, "R4")]
     rows = []
     for path in folder.glob(f"*/{RESULT}"):
         result = read_result(path.parent)
@@ -133,11 +138,11 @@ def _gone(name: str) -> Finding:
 
 
 def _seal(run: str, result: Result, looked: Looked | None, wrong: Sequence[Finding]) -> str:
+    if wrong:
+        return f"the archive does not verify: {wrong[0].title}: {wrong[0].observed}"
     one = looked.newest.get(run) if looked else None
     if looked is None or one is None:
         return UNSEALED
-    if wrong:
-        return f"the archive does not verify: {wrong[0].title}: {wrong[0].observed}"
     if one.said.kind != "run":
         return "not sealed whole: the secret gate refused it"
     sealed = (one.said.target, one.said.verdict, one.said.runbook)
