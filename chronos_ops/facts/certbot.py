@@ -129,11 +129,13 @@ _ADMITS = re.compile(r"ufw (allow|limit) .*(\b80(/tcp)?\b|\bWWW\b|\bHTTP\b)")
 
 def _read_port(answer: ShellAnswer) -> ChallengePort:
     said = lines(answer)
-    if len(said) < 3 or not said[0].startswith("certbot ") or "ufw" not in said[2].lower():
+    ufw = next((n for n, line in enumerate(said) if n > 1 and "ufw" in line.lower()), 0)
+    if not ufw or not said[0].startswith("certbot "):
         raise UnreadableAnswer("not the state of port 80", answer.stdout[:200])
+    listeners = [said[1].removeprefix("listener"), *said[2:ufw]]  # two programs, two lines
     return ChallengePort(
-        rules=tuple(line for line in said[3:] if _ADMITS.match(line)),
-        listener=said[1].removeprefix("listener").strip(),
+        rules=tuple(line for line in said[ufw + 1 :] if _ADMITS.match(line)),
+        listener=", ".join(filter(None, (name.strip() for name in listeners))),
         challenge_running=said[0] != "certbot 0",
     )
 

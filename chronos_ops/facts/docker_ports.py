@@ -44,12 +44,12 @@ def published(text: str) -> tuple[PublishedPort, ...]:
             raise UnreadableAnswer("not a rule that translates addresses", line[:160])
         port = re.search(r"--dports? (\S+)|dport (\d[\d-]*|\{[^}]*\})", rule)
         protocol = re.search(r"-p (\w+)|\b(tcp|udp)\b", rule)
-        address = re.search(r"-d (\S+)|daddr (\S+)", rule)
-        if port is None:
-            continue  # a rule for an address as a whole: not one of a container engine
+        address = re.search(r"(?<!! )-d (\S+)|daddr (?!!)(\S+)", rule)  # but here: everywhere else
+        if port is None and not re.search(r"-j DNAT|\bdnat (ip6? )?to\b", rule):
+            continue  # the name of a chain, a jump to it
         item = PublishedPort(
             protocol=next(filter(None, protocol.groups()), "") if protocol else "any",
-            port=next(filter(None, port.groups()), ""),
+            port=next(filter(None, port.groups()), "") if port else "any",
             address=next(filter(None, address.groups()), "") if address else "",
             rule=f"{program}: {rule}",
         )

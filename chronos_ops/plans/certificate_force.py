@@ -47,7 +47,9 @@ def foreign_schedule(name: str, found: Renewal | None, told: str | None) -> list
                 title="leave the moment of the renewal to certbot",
                 why=f"{path} has a moment of its own: too early meets the authority's rate limit, "
                 "too late the expiry (H4)",
-                deeds=(RunCommand(argv=("sed", "-i", f"/^{_KEY}/d", path)),),
+                deeds=(
+                    RunCommand(argv=("sed", "-i", f"/^[[:space:]]*{_KEY}[[:space:]]*=/d", path)),
+                ),
                 undo=(RunCommand(argv=("sed", "-i", f"1i {line}", path)),),
                 before=f"{line}\n",
                 after="a third of its life before the end (half of a short one)\n",

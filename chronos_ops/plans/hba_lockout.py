@@ -23,10 +23,11 @@ def locked_out(
 ) -> tuple[str, ...]:
     """Why `wanted` must not take `current`'s place; empty: nobody loses the way in."""
     if current == wanted:
-        return tuple(_old_passwords(settings, (), logins))
+        return (*_superusers(settings, logins), *_old_passwords(settings, (), logins))
     foreign = records(of_another_hand(current))
     now, then = records(current), records(wanted)
     return (
+        *_superusers(settings, logins),
         *_lost_visitors(settings, now, then, logins, visitors),
         *(
             f"`{text}` in pg_hba.conf would go, and whom it lets in is not known: write the "
@@ -42,6 +43,19 @@ def locked_out(
         *_old_passwords(settings, foreign, logins),
         *_before_socket(now, logins),
     )
+
+
+def _superusers(settings: Settings, logins: tuple[Login, ...]) -> Iterator[str]:
+    """Declared for the way in from outside, and refused there for what they are."""
+    declared = {access.role for access in settings.hardening.database_access}
+    declared.add(settings.postgres.operator_role)
+    for login in logins:
+        if login.superuser and login.name in declared:
+            yield (
+                f"{login.name} is declared to come from outside, and is a superuser: none is let "
+                f"in there. ALTER ROLE {login.name} NOSUPERUSER, or take it out of "
+                "hardening.database_access (the operators': postgres.operator_role)"
+            )
 
 
 def _lost_visitors(

@@ -197,3 +197,12 @@ def test_declared_lines_and_the_operators_block_are_not_of_another_hand() -> Non
     assert not undeclared.refusals
     assert "appdb" not in undeclared.changes[0].after
     assert NETWORK in undeclared.changes[0].after
+
+
+def test_a_declared_superuser_is_told_before_it_is_refused_from_outside() -> None:
+    """Also where the file is settled: the role may have become one since."""
+    root = Login("app", superuser=True, password="scram")
+    settings = settings_of(DECLARED)
+    for text in (DEBIAN, plan_of(settings, DEBIAN, (POSTGRES,)).changes[0].after):
+        (said,) = plan_of(settings, text, (POSTGRES, root)).refusals
+        assert "ALTER ROLE app NOSUPERUSER" in said
