@@ -36,6 +36,7 @@ def build(targets: Sequence[Target], out: Path, now: datetime) -> Path:
     out = out.resolve()  # what a link leads to is replaced, not the link
     _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
+    _clear_killed(out)
     new, old = (out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("new", "old"))
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
@@ -54,6 +55,18 @@ def build(targets: Sequence[Target], out: Path, now: datetime) -> Path:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return out / "index.html"
+
+
+def _clear_killed(out: Path) -> None:
+    """What builds left whose process is gone; the old site back, if it was just being replaced."""
+    for path in out.parent.glob(f".{out.name}.*-*"):
+        word, _, pid = path.name.removeprefix(f".{out.name}.").rpartition("-")
+        if word not in ("new", "old") or not pid.isdigit() or Path("/proc", pid).exists():
+            continue
+        if word == "old" and not out.exists() and (path / MARK).is_file():
+            path.rename(out)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -1,5 +1,6 @@
 """The archive's page: what does not verify is never passed, nothing comes from outside."""
 
+import os
 import re
 import shutil
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from chronos_ops.model.result import Verdict
 from chronos_ops.model.schedule import Schedule
 from chronos_ops.model.timing import Achieved, Objectives
 from chronos_ops.schedule.claims import Claims
+from chronos_ops.site import build as site_build
 from chronos_ops.site.build import MARK, build
 from chronos_ops.site.collect import UNSEALED, VERIFIED, Target, collect
 from chronos_ops.site.serve import server
@@ -183,6 +186,27 @@ def test_the_same_archive_gives_the_same_page_and_an_old_site_is_replaced(
     assert archived.page() == first
     left = [p.name for p in archived.outputs.parent.iterdir()]
     assert sorted(left) == ["outputs", "site", "state"]
+
+
+def test_what_a_killed_build_left_is_cleared_and_the_old_site_is_back(
+    archived: Archived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = archived.page()
+    folder, gone = archived.outputs.parent, "4194305"  # above what Linux gives
+    (folder / "site").rename(folder / f".site.old-{gone}")
+    (folder / f".site.new-{gone}").mkdir()
+    (folder / f".site.new-{os.getpid()}-notes").mkdir()  # not a build's
+
+    def broken(*_: Any) -> str:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site_build, "page", broken)
+        with pytest.raises(OSError, match="no space left"):
+            archived.page()
+    assert (folder / "site" / "index.html").read_text() == first
+    left = {path.name for path in folder.iterdir()} - {"outputs", "state", "site"}
+    assert left == {f".site.new-{os.getpid()}-notes"}
 
 
 def test_what_is_not_ours_is_not_replaced(archived: Archived, tmp_path: Path) -> None:
