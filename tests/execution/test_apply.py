@@ -179,11 +179,15 @@ def test_removals_refuse_what_the_run_did_not_make(doer: Doer, aws: FakeAws, dee
 
 
 def test_removing_what_is_gone_is_no_error(doer: Doer, aws: FakeAws) -> None:
+    asked: list[str] = []
+
     def gone(service: str, operation: str, **arguments: Any) -> dict[str, Any]:
-        raise AwsRefused(f"{service}.{operation}", "ParameterNotFound", "not there")
+        asked.append(f"{service}.{operation}")
+        raise AwsRefused(asked[-1], "ParameterNotFound", "not there")
 
     aws.call = gone  # type: ignore[method-assign]
     doer.do(RemoveSecret(name="/drills/run-1/pass", run_id="run-1"))
+    assert asked[-1:] == ["ssm.delete_parameter"]
 
 
 def test_a_restart_needs_the_operators_word_and_touches_nothing_without(
