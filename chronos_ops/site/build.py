@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import psutil
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from chronos_ops.model.errors import UsageError
@@ -61,7 +62,7 @@ def _clear_killed(out: Path) -> None:
     """What builds left whose process is gone; the old site back, if it was just being replaced."""
     for path in out.parent.glob(f".{out.name}.*-*"):
         word, _, pid = path.name.removeprefix(f".{out.name}.").rpartition("-")
-        if word not in ("new", "old") or not pid.isdigit() or Path("/proc", pid).exists():
+        if word not in ("new", "old") or not pid.isdigit() or psutil.pid_exists(int(pid)):
             continue
         if word == "old" and not out.exists() and (path / MARK).is_file():
             path.rename(out)

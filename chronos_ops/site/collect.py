@@ -113,7 +113,7 @@ def _target(
     rows = []
     for path in folder.glob(f"*/{RESULT}"):
         result = read_result(path.parent)
-        if result is not None:
+        if result is not None and _has_time(result):
             rows.append(Row(path.parent, result, _seal(path.parent.name, result, looked, wrong)))
     rows.sort(key=lambda row: (row.result.ended_at, row.folder.name), reverse=True)
     gone = sorted(set(looked.newest) - {row.folder.name for row in rows}) if looked else []
@@ -124,6 +124,14 @@ def _target(
         sealed=len(looked.newest) if looked else 0,
         slots=[_slots(folder, schedule, now) for schedule in schedules],
     )
+
+
+def _has_time(result: Result) -> bool:
+    """Else it cannot stand in its place: as unreadable as broken JSON."""
+    try:
+        return datetime.fromisoformat(result.ended_at).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _gone(name: str) -> Finding:

@@ -150,6 +150,13 @@ def test_a_sealed_run_that_is_gone_is_named(archived: Archived) -> None:
     assert [f.observed for f in archived.read().archive] == [f"{archived.runs[0].name} is gone"]
 
 
+def test_a_result_whose_time_nobody_can_read_is_a_run_that_is_gone(archived: Archived) -> None:
+    path = archived.runs[0] / "result.json"
+    path.write_text(path.read_text().replace("2026-11-22T00:02:00.000000Z", "yesterday"))
+    assert archived.runs[0].name in archived.read().archive[0].observed
+    assert "The archive does not verify" in archived.page()
+
+
 def test_what_findings_say_stays_text_and_nothing_comes_from_outside(archived: Archived) -> None:
     run = drill(archived.folder, 5, 5.0, Verdict.DEVIATED)
     result = read_result(run)
