@@ -74,7 +74,14 @@ from chronos_ops.runbook_opening import (
 )
 from chronos_ops.runbook_output import Display, interactive, read_line, redact_outputs
 from chronos_ops.runbook_rooms import Rooms
-from chronos_ops.runbook_stage import carry_out, known_after_apply, make_plan, show
+from chronos_ops.runbook_stage import (
+    carry_out,
+    could_not_look,
+    judge_declared,
+    known_after_apply,
+    make_plan,
+    show,
+)
 
 Step = Callable[[Context], Outcome]
 _STEPPED = "executed.ipynb, executed.html: none; stepped through in JupyterLab, which keeps them"
@@ -171,10 +178,17 @@ class Runbook(Rooms):
         """True in a dry run."""
         return self.context.parameters.plan
 
+    @property
+    def checking(self) -> bool:
+        """True where the target is judged only: every check is made, nothing is mended."""
+        return bool(getattr(self.context.parameters, "check_only", False))
+
     def stage(self, cell: str, stage: Stage) -> None:
         """Bring one part of the target to what is declared. Applying twice changes nothing."""
 
         def work(context: Context) -> Outcome:
+            if self.checking:
+                return self._looked(cell, lambda c: judge_declared(make_plan(stage, c)), context)
             if not self.planning:
                 return carry_out(stage, context, self._agree)
             try:
@@ -198,7 +212,7 @@ class Runbook(Rooms):
         def agreed(context: Context) -> Outcome:
             if consent:
                 self.confirm(consent)
-            return function(context)
+            return self._looked(cell, function, context) if self.checking else function(context)
 
         def look(context: Context) -> Outcome:
             try:
@@ -215,6 +229,13 @@ class Runbook(Rooms):
         else:
             promise = (function.__doc__ or cell).strip().splitlines()[0]
             self._run(cell, "step", lambda _: Outcome(summary=f"Would run: {promise}"), "would_run")
+
+    def _looked(self, cell: str, look: Step, context: Context) -> Outcome:
+        """A look that breaks is a finding with status error; the others are still made."""
+        try:
+            return look(context)
+        except ChronosError as error:
+            return could_not_look(cell, error)
 
     def confirm(self, what: str) -> None:
         """Consent to what cannot be taken back. Raises Refused.

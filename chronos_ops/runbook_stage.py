@@ -8,7 +8,7 @@ from chronos_ops.execution.apply import apply, refuse
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.guard import leftovers
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.finding import WOULD_BE_REFUSED, Finding, judge
+from chronos_ops.model.finding import WOULD_BE_REFUSED, Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.plan import Change, Effect, Plan
 from chronos_ops.model.stage import Stage
@@ -62,6 +62,40 @@ def known_after_apply(name: str, error: ChronosError) -> Outcome:
         summary=f"`{name}`: known after apply. An earlier stage comes first.",
         text=f"not known yet: {error.text()}",
     )
+
+
+def judge_declared(plan: Plan) -> Outcome:
+    """Judge only: what a run would change, or refuse, is a finding (drift; failure 7)."""
+    due = [*(change.title for change in plan.changes), *plan.refusals]
+    found = judge(
+        f"stage.{plan.name}.as-declared",
+        f"`{plan.name}` is as declared",
+        passed=not due,
+        observed="; ".join(due) or plan.noop_reason or "nothing to do",
+        expected="nothing to do",
+        hint="mend what would be refused; the rest a run without `check_only` brings back",
+        requirement="B3",
+    )
+    return Outcome(
+        summary=f"{_count(plan)} due." if due else f"As declared: {found.observed}.",
+        findings=[found],
+        text=plan_text(plan),
+        measures=_measures(plan, 0),
+    )
+
+
+def could_not_look(cell: str, error: ChronosError) -> Outcome:
+    """Judge only: a check that broke is an error among the others, and they go on."""
+    found = Finding(
+        id=f"step.{cell}.could-run",
+        title=f"the step `{cell}` could be carried out",
+        status=Status.ERROR,
+        observed=error.text(),
+        expected="an answer",
+        hint=error.hint or "mend what it names, then look again",
+        requirement="B9",
+    )
+    return Outcome(summary=f"`{cell}` could not be carried out.", findings=[found])
 
 
 def carry_out(stage: Stage, context: Context, agree: Agree) -> Outcome:

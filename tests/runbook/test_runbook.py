@@ -19,7 +19,7 @@ from chronos_ops.model.errors import (
     TransportError,
     UnfitTarget,
 )
-from chronos_ops.model.finding import Status
+from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import Change, Effect, Plan
@@ -86,6 +86,13 @@ EMPTY = Plan(name="archiving", noop_reason="archiving is on")
 
 def record_of(run: Runbook, cell: str) -> StepRecord:
     return read_steps(run.context.folder)[cell]
+
+
+def finding_of(run: Runbook, cell: str) -> Finding:
+    outcome = record_of(run, cell).outcome
+    assert outcome is not None
+    (finding,) = outcome.findings
+    return finding
 
 
 def test_a_stage_is_applied_and_a_second_plan_must_be_empty(make: Make) -> None:
@@ -181,6 +188,41 @@ def test_a_dry_run_shows_the_diff_and_touches_nothing(make: Make) -> None:
     assert not [e for e in read_journal(run.context.folder) if e.kind == "deed"]
 
 
+def test_judging_only_a_change_that_is_due_is_a_finding_and_is_not_made(make: Make) -> None:
+    run = make(approve="probe", check_only=True)
+    unfit = Plan(name="archiving", refusals=("another tool archives here",))
+    for cell, due in (("archiving", stage(FULL)), ("again", stage(unfit)), ("well", stage(EMPTY))):
+        run.stage(cell, due)
+    found = [finding_of(run, cell) for cell in ("archiving", "again", "well")]
+    assert [f.status for f in found] == [Status.FAIL, Status.FAIL, Status.PASS]
+    assert {f.id for f in found} == {"stage.archiving.as-declared"}
+    assert (found[0].observed, found[1].observed) == (
+        "turn WAL archiving on",
+        "another tool archives here",
+    )
+    assert not [e for e in read_journal(run.context.folder) if e.kind == "deed"]
+
+
+def test_judging_only_a_check_that_breaks_is_an_error_and_the_others_go_on(make: Make) -> None:
+    run = make(approve="probe", check_only=True)
+
+    def breaks(_: Any) -> Outcome:
+        raise TransportError("no answer", "S3", hint="look at the network")
+
+    run.step("verify", breaks)
+    run.step("rights", lambda _: Outcome(summary="looked"))
+    found = finding_of(run, "verify")
+    assert (found.id, found.status) == ("step.verify.could-run", Status.ERROR)
+    assert "no answer: S3" in found.observed
+    assert found.hint == "look at the network"
+    assert record_of(run, "rights").status == "ok"
+
+
+def test_a_dry_run_that_judges_only_is_refused(make: Make) -> None:
+    with pytest.raises(ChronosError, match="plan and check_only exclude each other"):
+        make(plan=True, check_only=True)
+
+
 def test_in_a_dry_run_what_follows_an_unapplied_stage_may_not_be_known(make: Make) -> None:
     def blind(_settings: Any, _values: Any) -> Plan:
         raise TransportError("pgbackrest is not installed")
@@ -233,7 +275,7 @@ def test_the_parameters_cell_is_checked_strictly() -> None:
     values = {"target": "lab", "approve": "", "plan": False}
     with pytest.raises(ChronosError, match="not set by the parameters cell"):
         notebook_parameters(RUNBOOK, values)
-    whole = {**values, "allow_restart": "yes", "pitr_test": True}
+    whole = {**values, "check_only": False, "allow_restart": "yes", "pitr_test": True}
     with pytest.raises(ChronosError, match="allow_restart"):
         notebook_parameters(RUNBOOK, whole)
 

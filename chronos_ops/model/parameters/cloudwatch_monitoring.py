@@ -1,9 +1,9 @@
 """Parameters of the monitoring runbook (M)."""
 
-from chronos_ops.model.parameters.common import RunbookParameters
+from chronos_ops.model.parameters.common import ChangingParameters
 
 
-class CloudwatchMonitoring(RunbookParameters):
+class CloudwatchMonitoring(ChangingParameters):
     """See notebooks/cloudwatch_monitoring.ipynb."""
 
     test_alarms: bool = True  # drive every alarm to ALARM and back (M4)

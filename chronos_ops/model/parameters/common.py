@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 Need = Literal["sudo", "clock"]
 
@@ -18,3 +18,18 @@ class RunbookParameters(BaseModel):
     target: str = "lab"  # parameters/<target>.yaml
     approve: str = ""  # headless consent to what changes the target: the target's name
     plan: bool = False  # dry run: show every change, touch nothing
+
+
+class ChangingParameters(RunbookParameters):
+    """What a runbook takes that brings a target to what is declared."""
+
+    check_only: bool = False  # judge only: a change that is due is a finding, and is not made
+
+    @model_validator(mode="after")
+    def _one_kind_of_look(self) -> "ChangingParameters":
+        if self.plan and self.check_only:
+            raise ValueError(
+                "plan and check_only exclude each other: a dry run shows changes and passes no "
+                "judgement on them, check_only fails on them"
+            )
+        return self

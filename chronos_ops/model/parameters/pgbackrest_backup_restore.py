@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from chronos_ops.model.parameters.common import Need, RunbookParameters
+from chronos_ops.model.parameters.common import ChangingParameters, Need
 
 
-class PgbackrestBackupRestore(RunbookParameters):
+class PgbackrestBackupRestore(ChangingParameters):
     """See notebooks/pgbackrest_backup_restore.ipynb."""
 
     needs: ClassVar[tuple[Need, ...]] = ("sudo", "clock")  # a recovery target is a moment

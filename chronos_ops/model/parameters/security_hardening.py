@@ -1,9 +1,9 @@
 """Parameters of the hardening runbook (H)."""
 
-from chronos_ops.model.parameters.common import RunbookParameters
+from chronos_ops.model.parameters.common import ChangingParameters
 
 
-class SecurityHardening(RunbookParameters):
+class SecurityHardening(ChangingParameters):
     """See notebooks/security_hardening.ipynb."""
 
     allow_restart: bool = False  # PostgreSQL may be restarted where a change needs it (B3)
