@@ -1,6 +1,5 @@
 """One lab per test run, named after its process; fresh hosts for tests that break them."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -83,43 +82,3 @@ def fresh_host(lab: LabStatus) -> Iterator[Callable[..., Host]]:
     for name in made:
         if name in present:
             control.request(lab.name, "delete", name=name)
-
-
-@pytest.fixture
-def machine_state() -> Callable[[], dict[str, list[str]]]:
-    """What labs leave on a machine, to be compared before and after."""
-    return _machine_state
-
-
-def _machine_state() -> dict[str, list[str]]:
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    links = json.loads(_out("ip", "-j", "link", "show"))
-    return {
-        "mounts": sorted(line.split()[4] for line in mounts),
-        "cgroups": sorted(str(p) for p in Path("/sys/fs/cgroup").rglob("chronos-*")),
-        "links": sorted(link["ifname"] for link in links),
-        "tables": sorted(_out("nft", "list", "tables").split("\n")),
-        "loops": sorted(_out("losetup", "--list", "--noheadings", "--output", "BACK-FILE").split()),
-        "processes": sorted(_processes()),
-        "folders": sorted(
-            str(path)
-            for folder in ("/run/systemd/nspawn/propagate", "/run/chronos-lab")
-            for path in Path(folder).glob("*")
-        ),
-    }
-
-
-def _processes() -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(b"chronos" in word for word in words) or words[0].endswith(b"systemd-nspawn"):
-            found.append(b" ".join(words).decode(errors="replace"))
-    return found
-
-
-def _out(*argv: str) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout

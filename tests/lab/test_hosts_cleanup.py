@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from chronos_ops.lab import control, leftovers
 from chronos_ops.lab.control import LabError, LabStatus
 from chronos_ops.lab.places import places
 from tests.lab.conftest import LAB
+from tests.lab.machine import state_of
 
-MachineState = Callable[[], dict[str, list[str]]]
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,17 +28,10 @@ def name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     control.down(own)
 
 
-def _ours(state: dict[str, list[str]], name: str) -> dict[str, list[str]]:
-    """Other labs of this machine come and go as they like: names and bridges tell them apart."""
-    where = places(name)
-    marks = (f"{name}.", f"/{name}/", where.bridge, where.table, f"--lab {name} ", f"/{name}")
-    return {kind: [x for x in seen if any(m in x for m in marks)] for kind, seen in state.items()}
-
-
 def test_two_ups_at_once_make_one_lab_and_down_leaves_nothing(
-    name: str, machine_state: MachineState
+    name: str,
 ) -> None:
-    before = _ours(machine_state(), name)
+    before = state_of(name)
     assert not any(before.values())
     code = f"from chronos_ops.lab import control; control.up({name!r})"
     pair = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
@@ -49,7 +42,7 @@ def test_two_ups_at_once_make_one_lab_and_down_leaves_nothing(
     assert lab.complete
     assert [host["name"] for host in lab.hosts] == ["project-chronos"]
     assert lab.host("db")["boots"] == 1
-    during = _ours(machine_state(), name)
+    during = state_of(name)
     for kind in ("cgroups", "links", "tables", "processes", "folders", "loops"):
         assert during[kind], kind
 
@@ -58,14 +51,14 @@ def test_two_ups_at_once_make_one_lab_and_down_leaves_nothing(
     down_seconds = time.monotonic() - begun
     print(f"down {down_seconds:.1f} s")
     assert down_seconds < 10  # 0.3 s seen
-    assert _ours(machine_state(), name) == before
+    assert state_of(name) == before
     assert not leftovers.traces(places(name))
     assert not lab.parameters.exists()
     assert not lab.user_dir.exists()
 
 
 def test_what_kills_the_daemon_does_not_kill_the_lab(
-    name: str, machine_state: MachineState
+    name: str,
 ) -> None:
     begun = time.monotonic()
     lab = control.up(name)
@@ -76,7 +69,7 @@ def test_what_kills_the_daemon_does_not_kill_the_lab(
 
     _end_daemon(name, signal.SIGKILL)
     assert control.status(name) is None
-    assert _ours(machine_state(), name)["cgroups"], "the host lives on without its daemon"
+    assert state_of(name)["cgroups"], "the host lives on without its daemon"
     again = control.up(name)
     assert again.complete
     assert again.host("db")["machine_id"] == lab.host("db")["machine_id"]
@@ -84,7 +77,7 @@ def test_what_kills_the_daemon_does_not_kill_the_lab(
     assert control.ssh(name, "db", "grep -q kept /kept") == 0
 
     _end_daemon(name, signal.SIGTERM)
-    left = _ours(machine_state(), name)
+    left = state_of(name)
     assert not left["cgroups"] + left["links"] + left["processes"] + left["loops"]
     assert (places(name).folder / "hosts/project-chronos/disk.img").is_file()
     assert control.up(name).host("db")["boots"] == 3
@@ -93,7 +86,7 @@ def test_what_kills_the_daemon_does_not_kill_the_lab(
     said: list[str] = []
     control.down(name, progress=said.append)
     assert any("cgroup" in text for text in said)
-    assert not any(_ours(machine_state(), name).values())
+    assert not any(state_of(name).values())
 
 
 def test_a_dead_test_runs_lab_is_cleared_and_a_living_one_is_not(lab: LabStatus, name: str) -> None:
