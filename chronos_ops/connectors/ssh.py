@@ -25,6 +25,8 @@ from chronos_ops.model.secret import Secret
 CONNECT_SECONDS = 10.0
 _RELOAD_SECONDS = 2.0
 _CHUNK = 32768
+# What a cluster or role may have set by default and our superuser's sessions must not inherit.
+SESSION_OPTIONS = "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=60s"
 
 
 @dataclass(frozen=True)
@@ -245,8 +247,9 @@ class Ssh:
         self, script: str | Secret, database: str = "postgres", timeout: float = 600
     ) -> ShellAnswer:
         """Run SQL through psql's stdin as superuser, stopping at the first error."""
-        argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-p", str(self.address.pg_port)]
-        return self.run([*argv, "-d", database], user="postgres", stdin=script, timeout=timeout)
+        argv = ["env", f"PGOPTIONS={SESSION_OPTIONS}", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+        argv += ["-p", str(self.address.pg_port), "-d", database]
+        return self.run(argv, user="postgres", stdin=script, timeout=timeout)
 
     # -- files
 

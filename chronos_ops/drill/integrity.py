@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.connectors.ssh import SESSION_OPTIONS, Ssh
 from chronos_ops.drill.sql import script
 from chronos_ops.model.errors import ChronosError, CommandFailed, UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status, judge
@@ -191,6 +191,8 @@ def check_amcheck(ssh: Ssh, bin_dir: str, jobs: int) -> Finding:
     """pg_amcheck over every database, heap against B-tree indexes; it must have looked."""
     answer = ssh.run(
         [
+            "env",
+            f"PGOPTIONS={SESSION_OPTIONS}",
             f"{bin_dir}/pg_amcheck",
             "--all",
             "--install-missing",

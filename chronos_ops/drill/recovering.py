@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chronos_ops.connectors.postgres import Postgres
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import integrity, pages
+from chronos_ops.drill.prepared import check_prepared
 from chronos_ops.drill.primary import operator_password, outside
 from chronos_ops.drill.restore import DrillHost, provision_drill_host, recover, restore
 from chronos_ops.drill.state import Drill
@@ -217,6 +218,7 @@ def integrity_checks(
         "application": application,
         "extensions": lambda: [integrity.check_extensions(host.ssh)],
         "collations": lambda: [integrity.check_collations(host.ssh)],
+        "prepared-transactions": lambda: [check_prepared(host.ssh)],
     }
 
 

@@ -19,7 +19,7 @@ from chronos_ops.drill.reader import as_reader, check_read_only, make_reader
 from chronos_ops.drill.target import Reach, choose_backup
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned
-from chronos_ops.facts.backups import BackupSet
+from chronos_ops.facts.backups import BackupSet, tablespaces
 from chronos_ops.model.errors import ChronosError, CommandFailed, Refused
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.question import ShellAnswer
@@ -171,8 +171,9 @@ def restore(
         "restore",
     ]
     log = context.folder / "logs" / "restore.log"
-    made = ["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "0700", host.data_directory]
-    host.ssh.run(made, sudo=True)
+    outside = context.ask(tablespaces(host.settings.backup.stanza, 1, chosen.label), host.ssh)
+    made = ["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "0700"]
+    host.ssh.run([*made, host.data_directory, *outside], sudo=True)
     host.ssh.run(argv, user="postgres", timeout=6 * 3600, log=log)
     _supply_configuration(host)
     return chosen

@@ -71,6 +71,8 @@ def safe(settings: Settings, major: int, sized: dict[str, str], paths: dict[str,
         "local_preload_libraries": "",
         "session_preload_libraries": "",
         "hot_standby": "on",
+        "recovery_min_apply_delay": "0",  # of a delayed standby: recovery would wait for it
+        "default_transaction_read_only": "off",
         "wal_keep_size": "1GB",
         "logging_collector": "off",
         "log_destination": "stderr",
@@ -84,6 +86,8 @@ def safe(settings: Settings, major: int, sized: dict[str, str], paths: dict[str,
     }
     values |= {name: "" for name, since in _SINCE.items() if major >= since}
     lines = [f"{name} = '{value}'\n" for name, value in values.items()]
+    if major >= 17:
+        lines.append("event_triggers = 'off'\n")  # one on login may shut everybody out
     if "timescaledb" in declared:  # its scheduler rests while this is on
         lines.append("timescaledb.restoring = 'on'\n")
     return _HEAD + "".join(lines)

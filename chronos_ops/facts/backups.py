@@ -143,3 +143,19 @@ def job_log(path: str, lines: int = 20) -> Fact[list[str]]:
     script = '! [ -e "$1" ] || tail -n "$2" -- "$1"'
     question = ShellQuestion(("sh", "-c", script, "log", path, str(lines)), sudo=True)
     return Fact("backup_job_log", question, lambda answer: answer.stdout.splitlines())
+
+
+def _read_tablespaces(answer: ShellAnswer) -> tuple[str, ...]:
+    found = json_value(answer, "pgbackrest info --set")
+    try:
+        (backup,) = found[0]["backup"]
+        return tuple(item["destination"] for item in backup["tablespace"] or ())
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableAnswer("not the JSON of `pgbackrest info --set`", repr(error)) from None
+
+
+def tablespaces(stanza: str, repo: int, label: str) -> Fact[tuple[str, ...]]:
+    """The directories of a backup set's tablespaces, which a restore puts back where they were."""
+    options = (f"--stanza={stanza}", f"--repo={repo}", f"--set={label}", "--output=json")
+    argv = ("pgbackrest", "--log-level-console=off", *options, "info")
+    return Fact("backup_tablespaces", ShellQuestion(argv, user="postgres"), _read_tablespaces)

@@ -70,6 +70,9 @@ def test_a_restored_copy_archives_replicates_and_schedules_nothing() -> None:
         "max_logical_replication_workers = '0'",
         "primary_conninfo = ''",
         "synchronous_standby_names = ''",
+        "recovery_min_apply_delay = '0'",
+        "default_transaction_read_only = 'off'",
+        "event_triggers = 'off'",
         "shared_preload_libraries = 'timescaledb'",
         "timescaledb.restoring = 'on'",
     ):
@@ -78,6 +81,7 @@ def test_a_restored_copy_archives_replicates_and_schedules_nothing() -> None:
     older = safe(settings("vector"), 13, {"max_connections": "300"}, {})
     assert "archive_library" not in older  # a setting it does not know would stop its start
     assert "ssl_crl_dir" not in older
+    assert "event_triggers" not in older
     assert "max_connections = '300'" in older
 
 
