@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chronos_ops.drill.session import DrillSession
+    from chronos_ops.faults.session import Faults
     from chronos_ops.readiness.session import Readiness
 
 
@@ -60,3 +61,10 @@ class Rooms:
         from chronos_ops.readiness.session import Readiness
 
         return Readiness()
+
+    @cached_property
+    def faults(self) -> "Faults":
+        """The strikes of the fault catalogue (`run.step("faults", run.faults.strike_all)`)."""
+        from chronos_ops.faults.session import Faults
+
+        return Faults()

@@ -8,6 +8,7 @@ import typer
 from chronos_ops.cli import (
     archive,
     development,
+    faults,
     lab,
     linting,
     publish,
@@ -43,6 +44,7 @@ app.command(rich_help_panel=_RUN)(runs.run)
 app.command(rich_help_panel=_RUN)(runs.notebook)
 app.command(rich_help_panel=_RUN)(runs.reap)
 app.add_typer(schedule.app, name="schedule", rich_help_panel=_RUN)
+app.add_typer(faults.app, name="faults", rich_help_panel=_RUN)
 app.command("list", rich_help_panel=_SHELF)(shelf_commands.list_)
 app.command(rich_help_panel=_SHELF)(shelf_commands.show)
 app.command(rich_help_panel=_SHELF)(linting.lint)

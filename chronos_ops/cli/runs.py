@@ -44,7 +44,7 @@ def run(
         slot = last_slot(slot_of, datetime.now(UTC))
         result = execute_slot(runbook, target, parse_overrides(parameter), approve, slot)
     else:
-        result = _execute(runbook, target, parse_overrides(parameter), approve, plan=plan)
+        result = execute(runbook, target, parse_overrides(parameter), approve, plan=plan)
     raise typer.Exit(result.verdict.exit_status)
 
 
@@ -76,11 +76,11 @@ def drill(
         # A lab's host is fresh: turning WAL archiving on restarts its PostgreSQL. The runbook's own
         # PITR proof is left out: the drill restores a database anyway, and so keeps to two minutes.
         given = {"allow_restart": "true", "pitr_test": "false"}
-        backup = _execute(BACKUP, LAB, given, LAB, plan=False)
+        backup = execute(BACKUP, LAB, given, LAB, plan=False)
         if backup.verdict.exit_status:
             raise typer.Exit(backup.verdict.exit_status)
         approve = LAB
-    result = _execute(DRILL, target, overrides, approve, plan=False)
+    result = execute(DRILL, target, overrides, approve, plan=False)
     raise typer.Exit(result.verdict.exit_status)
 
 
@@ -141,9 +141,10 @@ def execute_slot(
     return result
 
 
-def _execute(
+def execute(
     runbook: str, target: str, overrides: dict[str, str], approve: str, *, plan: bool
 ) -> "Result":
+    """Run a runbook headlessly and print how it ended. Raises UsageError, Refused."""
     shelf.find_runbook(runbook)
     if approve and approve != target:
         raise UsageError(

@@ -29,6 +29,7 @@ _SHORT = {
     "cloudwatch_monitoring": "monitoring",
     "production_readiness": "readiness",
     "application_deploy": "application",
+    "fault_catalogue": "faults",
 }
 
 

@@ -9,6 +9,7 @@ from chronos_ops.model.parameters.application_deploy import ApplicationDeploy
 from chronos_ops.model.parameters.cloudwatch_monitoring import CloudwatchMonitoring
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.parameters.disaster_recovery import DisasterRecovery
+from chronos_ops.model.parameters.fault_catalogue import FaultCatalogue
 from chronos_ops.model.parameters.pgbackrest_backup_restore import PgbackrestBackupRestore
 from chronos_ops.model.parameters.preflight import Preflight
 from chronos_ops.model.parameters.production_readiness import ProductionReadiness
@@ -23,6 +24,7 @@ MODELS: dict[str, type[RunbookParameters]] = {
     "disaster_recovery": DisasterRecovery,
     "application_deploy": ApplicationDeploy,
     "production_readiness": ProductionReadiness,
+    "fault_catalogue": FaultCatalogue,
 }
 
 
