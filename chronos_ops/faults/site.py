@@ -12,6 +12,8 @@ from chronos_ops.execution.hosts import host_name
 from chronos_ops.facts import lightsail
 from chronos_ops.model.errors import ChronosError, Refused, TransportError
 from chronos_ops.model.settings import Settings
+from chronos_ops.model.stage import Stage
+from chronos_ops.runbook_stage import carry_out
 
 _KEY = "memfd:chronos-host-key"  # as execution.hosts names it
 
@@ -53,6 +55,11 @@ class Site:
     def shell(self, script: str) -> str:
         """What a shell script on the declared host says, as root. Raises CommandFailed."""
         return self.ssh.run(["sh", "-ec", script], sudo=True).stdout.strip()
+
+    def mend(self, *stages: Stage) -> None:
+        """Bring back what is declared, by the runbook's own stages."""
+        for stage in stages:
+            carry_out(stage, self.context, lambda _plan, _text: None)
 
     def host(self, role: str) -> Ssh:
         """A host that the detecting run made (`primary`, `restore` …), by that run's own key.
