@@ -15,6 +15,7 @@ from chronos_ops.model.question import AwsQuestion
 from chronos_ops.model.secret import Secret
 from chronos_ops.model.settings import load_settings
 from tests.lab.aws_callers import iam_user
+from tests.lab.waiting import until
 
 BUCKET = "services-under-test"
 ARN = f"arn:aws:s3:::{BUCKET}"
@@ -217,3 +218,58 @@ def test_a_secret_goes_round_and_is_not_overwritten(aws: Aws) -> None:
         aws.call("ssm", "delete_parameter", Name=name)
     with pytest.raises(UsageError, match="no such secret"):
         aws.get_secret(name)
+
+
+def test_an_archived_object_is_refused_until_it_is_restored(aws: Aws, bucket: str) -> None:
+    """As S3 documents it; the time that it takes is the lab's."""
+    one = {"Bucket": bucket, "Key": "a b+ü"}
+    copy = {"Bucket": bucket, "Key": "copy", "CopySource": one}
+    for archive in ("GLACIER", "DEEP_ARCHIVE"):
+        aws.call("s3", "put_object", **one, Body=b"cold", StorageClass=archive)
+        for operation, arguments in (("get_object", one), ("copy_object", copy)):
+            with pytest.raises(AwsRefused) as caught:
+                aws.call("s3", operation, **arguments)
+            assert caught.value.code == "InvalidObjectState", operation
+        assert aws.call("s3", "head_object", **one)["StorageClass"] == archive
+        assert "RestoreStatus" not in _listed(aws, bucket)
+        wanted = {"Days": 2, "GlacierJobParameters": {"Tier": "Bulk"}}
+        assert _status(aws, **one, RestoreRequest=wanted) == 202
+        assert aws.call("s3", "head_object", **one)["Restore"] == 'ongoing-request="true"'
+        assert _listed(aws, bucket)["RestoreStatus"] == {"IsRestoreInProgress": True}
+        again = partial(aws.call, "s3", "restore_object", **one, RestoreRequest=wanted)
+        assert _code(again) == "RestoreAlreadyInProgress"
+        until(lambda: "false" in aws.call("s3", "head_object", **one)["Restore"], "restored")
+        assert aws.call("s3", "head_object", **one)["Restore"].endswith(' 00:00:00 GMT"')
+        assert "RestoreExpiryDate" in _listed(aws, bucket)["RestoreStatus"]
+        with aws.stream(bucket, one["Key"]) as chunks:
+            assert b"".join(chunks) == b"cold"
+        aws.call("s3", "copy_object", **copy, StorageClass="STANDARD")
+        assert _status(aws, **one, RestoreRequest=wanted) == 200
+        aws.call("s3", "delete_object", Bucket=bucket, Key="copy")
+
+
+def _status(aws: Aws, **arguments: Any) -> int:
+    answer = aws._client("s3").restore_object(**arguments)
+    return int(answer["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def _listed(aws: Aws, bucket: str) -> dict[str, Any]:
+    asked = {"Bucket": bucket, "OptionalObjectAttributes": ["RestoreStatus"]}
+    [found] = aws.call("s3", "list_objects_v2", **asked)["Contents"]
+    return dict(found)
+
+
+def test_expedited_is_refused_for_deep_archive_and_warm_classes_are_read_at_once(
+    aws: Aws, bucket: str
+) -> None:
+    one = {"Bucket": bucket, "Key": "k"}
+    asked = {"Days": 1, "GlacierJobParameters": {"Tier": "Expedited"}}
+    restore = partial(aws.call, "s3", "restore_object", **one, RestoreRequest=asked)
+    aws.call("s3", "put_object", **one, Body=b"x", StorageClass="DEEP_ARCHIVE")
+    assert _code(restore) == "InvalidArgument"
+    aws.call("s3", "put_object", **one, Body=b"x", StorageClass="GLACIER_IR")
+    assert _code(restore) == "InvalidObjectState"
+    with aws.stream(bucket, "k") as chunks:
+        assert b"".join(chunks) == b"x"
+    aws.call("s3", "put_object", **one, Body=b"x")
+    assert _code(restore) == "ObjectAlreadyInActiveTierError"

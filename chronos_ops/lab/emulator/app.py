@@ -17,7 +17,16 @@ from typing import Any
 from ministack import app as ministack
 from ministack.core import persistence
 
-from chronos_ops.lab.emulator import accounts, alarms, conditions, gate, inbox, lightsail, mail
+from chronos_ops.lab.emulator import (
+    accounts,
+    alarms,
+    archive_classes,
+    conditions,
+    gate,
+    inbox,
+    lightsail,
+    mail,
+)
 from chronos_ops.lab.emulator.hosts import Hosts
 from chronos_ops.lab.emulator.lightsail_core import Lightsail, LightsailError
 from chronos_ops.lab.emulator.lightsail_state import State
@@ -37,6 +46,7 @@ _MAX_BODY = 1024 * 1024
 gate.close_backdoors()
 alarms.replace_evaluator()
 conditions.teach()
+archive_classes.teach()
 _ADDRESS, _ENDPOINT = os.environ["CHRONOS_LAB_ADDRESS"], os.environ["CHRONOS_LAB_ENDPOINT"]
 mail.install(mail.Post(_ADDRESS, inbox.SMTP_PORT, _ENDPOINT))
 _inbox = inbox.Inbox(_FOLDER / "inbox.json")
