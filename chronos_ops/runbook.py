@@ -56,6 +56,7 @@ from chronos_ops.evidence.steps import (
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.rollback import pending_resources, rollback
 from chronos_ops.model.errors import ChronosError, Deviated, Refused
+from chronos_ops.model.finding import broken_rule
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.plan import Plan
@@ -123,7 +124,7 @@ class Runbook(Rooms):
             journal = FileJournal(folder, redactor) if folder else None
             reached = (
                 reach(settings, journal, parameters.needs)
-                if parameters.needs_target
+                if parameters.reaches_target
                 else try_to_reach(settings, journal)
             )
             if folder is None:
@@ -341,7 +342,9 @@ class Runbook(Rooms):
             with context.journal.interval("step", cell):
                 outcome = work(context)
         except Exception as error:
-            self._record(display, cell, kind, started, "error", None, error)
+            named = broken_rule(error) if isinstance(error, ChronosError) else None
+            found = Outcome(summary="The run ends here.", findings=[named]) if named else None
+            self._record(display, cell, kind, started, "error", found, error)
             raise
         except BaseException as error:
             self._record(display, cell, kind, started, "interrupted", None, error)

@@ -8,7 +8,7 @@ from chronos_ops.execution.apply import apply, refuse
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.guard import leftovers
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.finding import WOULD_BE_REFUSED, Finding, Status, judge
+from chronos_ops.model.finding import WOULD_BE_REFUSED, Finding, Status, broken_rule, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.plan import Change, Effect, Plan
 from chronos_ops.model.stage import Stage
@@ -86,7 +86,7 @@ def judge_declared(plan: Plan) -> Outcome:
 
 def could_not_look(cell: str, error: ChronosError) -> Outcome:
     """Judge only: a check that broke is an error among the others, and they go on."""
-    found = Finding(
+    found = broken_rule(error) or Finding(
         id=f"step.{cell}.could-run",
         title=f"the step `{cell}` could be carried out",
         status=Status.ERROR,

@@ -6,9 +6,16 @@ from datetime import UTC, datetime
 
 from chronos_ops.facts.backups import BackupSet
 from chronos_ops.facts.wal_archive import Archive
-from chronos_ops.model.errors import UsageError
-from chronos_ops.model.recovery_target import RecoveryTarget
+from chronos_ops.model.errors import Rule, UsageError
+from chronos_ops.model.recovery_target import REACHABLE, RecoveryTarget
 from chronos_ops.model.wal import Lsn, WalSegment
+
+HAS_BACKUP = Rule(
+    "drill.target.has-backup",
+    "the repository holds a backup to recover from",
+    "at least one",
+    "D2",
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,9 @@ def choose_backup(target: RecoveryTarget, reach: Reach, *, after: Lsn | None = N
     """
     sets = sorted(reach.backups, key=lambda item: item.stopped)
     if not sets:
-        raise UsageError("the repository holds no backup", hint="make a full backup first")
+        raise UsageError(
+            "the repository holds no backup", hint="make a full backup first", breaks=HAS_BACKUP
+        )
     line = reach.line(target)
     if line is None and target.timeline.isdigit():
         there = ", ".join(map(str, sorted(reach.lines))) or "none"
@@ -112,5 +121,8 @@ def _held(target: RecoveryTarget, position: Lsn, line: Line | None) -> None:
 def unreachable(target: RecoveryTarget, why: str) -> UsageError:
     """The refusal of a target, to be raised."""
     return UsageError(
-        "this recovery target cannot be reached", f"{target}: {why}", hint="nothing was touched"
+        "this recovery target cannot be reached",
+        f"{target}: {why}",
+        hint="nothing was touched: name another moment, position or timeline",
+        breaks=REACHABLE,
     )

@@ -72,3 +72,19 @@ def not_known(identifier: str, title: str, error: ChronosError, requirement: str
         hint=error.hint,
         requirement=requirement,
     )
+
+
+def broken_rule(error: ChronosError) -> Finding | None:
+    """The finding that an error carries; None: it names none."""
+    rule = error.breaks
+    if rule is None:
+        return None
+    return judge(
+        rule.id,
+        rule.title,
+        passed=None if error.exit_status == 3 else False,
+        observed=error.noun + (f": {error.value}" if error.value is not None else ""),
+        expected=rule.expected,
+        hint=error.hint,
+        requirement=rule.requirement,
+    )

@@ -19,6 +19,11 @@ class RunbookParameters(BaseModel):
     approve: str = ""  # headless consent to what changes the target: the target's name
     plan: bool = False  # dry run: show every change, touch nothing
 
+    @property
+    def reaches_target(self) -> bool:
+        """Whether the declared host must answer before anything is begun."""
+        return self.needs_target
+
 
 class ChangingParameters(RunbookParameters):
     """What a runbook takes that brings a target to what is declared."""
