@@ -39,7 +39,7 @@ def write_lost(context: Context, loss: Loss) -> None:
     """The list of lost commits: `logs/lost_commits.csv`."""
     lines = ["seq,xid,lsn,acknowledged_at"]
     lines += [f"{c.seq},{c.xid},{c.lsn},{c.at}" for c in loss.lost]
-    path = context.folder / "logs" / "lost_commits.csv"
+    path = context.logs / "lost_commits.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -137,7 +137,7 @@ class Dropping(Synthetic):
         host.run([*dump, f"--file={_DUMP}"], user="postgres", timeout=6 * 3600)
         content = host.get(_DUMP, sudo=True)
         primary.put(_DUMP, content, owner="postgres", group="postgres", mode="0600")
-        log = context.folder / "logs" / "bring-back.log"
+        log = context.logs / "bring-back.log"
         primary.run([*restore, _DUMP], user="postgres", timeout=6 * 3600, log=log)
         primary.run(["rm", "-f", _DUMP], sudo=True)
         return len(content), time.monotonic() - began

@@ -20,4 +20,4 @@ def new_host(context: Context, role: str) -> Provisioned:
 
 def install_log(context: Context, host: Provisioned) -> Path:
     """What apt said on a host of this run."""
-    return context.folder / "logs" / f"install-{host.name}.log"
+    return context.logs / f"install-{host.name}.log"

@@ -93,7 +93,7 @@ def operator_password(context: Context, settings: Settings) -> Secret:
 
 def provision_primary(context: Context) -> Primary:
     """A host with PostgreSQL; passphrase and IAM user are made while it boots."""
-    settings = own_settings(context.settings, context.run_id, host_name(context, "primary"))
+    settings = own_settings(context.settings, context.own_name, host_name(context, "primary"))
     context.journal.resource(
         f"s3:prefix/{settings.backup.bucket}{settings.backup.prefix}",
         (
@@ -166,5 +166,5 @@ def full_backup(context: Context, primary: Primary) -> None:
     primary.ssh.run(
         ["pgbackrest", f"--stanza={primary.settings.backup.stanza}", "--type=full",
          "--log-level-console=info", "backup"],
-        user="postgres", timeout=6 * 3600, log=context.folder / "logs" / "baseline-backup.log",
+        user="postgres", timeout=6 * 3600, log=context.logs / "baseline-backup.log",
     )  # fmt: skip

@@ -33,7 +33,7 @@ def as_reader(settings: Settings, run_id: str) -> Settings:
 
 def make_reader(context: Context) -> None:
     """Make the reader of the repository that `context.settings` names; removed with the run."""
-    settings = as_reader(context.settings, context.run_id)
+    settings = as_reader(context.settings, context.own_name)
     values = {name: context.ask(fact) for name, fact in identity.facts(settings).items()}
     plan = identity.plan(settings, values, read_only=True, run_id=context.run_id)
     apply(plan, context, temporary=True)

@@ -93,6 +93,7 @@ def replay(context: Context, drill: Drill) -> Outcome:
         f"(last commit: {last}), promoted.",
         phases=phases,
         findings=findings,
+        measures={"replayed_wal_bytes": recovery.wal_bytes},
         text=_tail(recovery.log),
     )
 

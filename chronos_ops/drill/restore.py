@@ -83,6 +83,7 @@ class Recovery:
     seconds: float  # start to end of recovery, as seen from here
     promote_seconds: float  # of those: after the last record was replayed
     redo_end: str  # LSN
+    wal_bytes: int | None  # from where redo began to where it ended; None: the log lacks it
     last_commit_at: str  # the server's stamp of the last replayed transaction, UTC
     log: str
 
@@ -100,7 +101,7 @@ def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHos
 
     The reader's key is made while it boots.
     """
-    reading = as_reader(settings, context.run_id)
+    reading = as_reader(settings, context.own_name)
     repository_context = replace(context, settings=settings)
     with ThreadPoolExecutor(max_workers=2) as pool:
         reader = pool.submit(make_reader, repository_context)
@@ -170,7 +171,7 @@ def restore(
         *target.options(),
         "restore",
     ]
-    log = context.folder / "logs" / "restore.log"
+    log = context.logs / "restore.log"
     outside = context.ask(tablespaces(host.settings.backup.stanza, 1, chosen.label), host.ssh)
     made = ["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "0700"]
     host.ssh.run([*made, host.data_directory, *outside], sudo=True)
@@ -218,8 +219,7 @@ def recover(context: Context, host: DrillHost, target: RecoveryTarget) -> Recove
         locales.ensure(host.ssh)
     seconds = time.monotonic() - started
     log = host.ssh.run(["cat", host.server_log], sudo=True).stdout
-    (context.folder / "logs").mkdir(exist_ok=True)
-    (context.folder / "logs" / "recovery.log").write_text(log, encoding="utf-8")
+    (context.logs / "recovery.log").write_text(log, encoding="utf-8")
     if answer.exit_code != 0:
         if _NOT_REACHED in log:
             raise ChronosError(
@@ -245,7 +245,7 @@ def _until_promoted(host: DrillHost, action: str) -> ShellAnswer:
 def read_recovery(log: str, seconds: float) -> Recovery:
     """What the server's log tells of a recovery that ended well. Raises Refused without proof."""
     moments: dict[str, datetime] = {}
-    redo_end = last_commit = ""
+    redo_start = redo_end = last_commit = ""
     for line in log.splitlines():
         match = _LOG_TIME.match(line)
         if match is None:
@@ -254,6 +254,8 @@ def read_recovery(log: str, seconds: float) -> Recovery:
         for key in ("redo done at", "database system is ready to accept connections"):
             if words.startswith(key):
                 moments[key] = at
+        if found := re.match(r"redo starts at ([0-9A-F]+/[0-9A-F]+)", words):
+            redo_start = found[1]
         if found := re.match(r"redo done at ([0-9A-F]+/[0-9A-F]+)", words):
             redo_end = found[1]
         if found := re.match(r"last completed transaction was at log time (.+)$", words):
@@ -262,4 +264,7 @@ def read_recovery(log: str, seconds: float) -> Recovery:
         raise Refused("the server's log tells of no recovery", log[-500:])
     promote = (moments["database system is ready to accept connections"]
                - moments["redo done at"]).total_seconds()  # fmt: skip
-    return Recovery(seconds, min(max(promote, 0.0), seconds), redo_end, last_commit, log)
+    promote = min(max(promote, 0.0), seconds)
+    known = redo_start and redo_end
+    replayed = Lsn.parse(redo_end) - Lsn.parse(redo_start) if known else None
+    return Recovery(seconds, promote, redo_end, replayed, last_commit, log)

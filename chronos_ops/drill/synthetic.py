@@ -106,11 +106,11 @@ class Synthetic(Scenario):
         password = made.password(context)
         task = Task(
             made.address(timeout=2),
-            str(context.folder / "logs" / "acknowledged_commits.jsonl"),
+            str(context.logs / "acknowledged_commits.jsonl"),
             wanted.commits_per_second,
             password=password,
         )
-        drill.keep("writer", Writer(task, context.folder / "logs" / "writer.log"))
+        drill.keep("writer", Writer(task, context.logs / "writer.log"))
         drill.keep("probe", Probe(self._probe_address(drill), password, self.probe_sql))
         with context.journal.interval("wait", "the first acknowledged commits"):
             drill.writer.wait_for(_FIRST_COMMITS, timeout=60 + 3 / wanted.commits_per_second)

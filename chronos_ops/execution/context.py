@@ -29,6 +29,19 @@ class Context:
     ssh: Ssh  # the declared host
     say: Callable[[str], None] = lambda _line: None
     opened: dict[str, Ssh] = field(default_factory=dict)
+    part: str = ""  # of a run that makes its hosts more than once: which time this is
+
+    @property
+    def own_name(self) -> str:
+        """What everything carries in its name that this part of the run makes."""
+        return self.run_id + self.part
+
+    @property
+    def logs(self) -> Path:
+        """Where this part of the run keeps its logs; made if it is not there."""
+        folder = self.folder / "logs" / self.part
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def host(self, address: SshAddress) -> Ssh:
         """A connection to another host, closed with the run. A new host may get the address of

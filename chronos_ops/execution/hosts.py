@@ -12,7 +12,7 @@ from chronos_ops.model.settings import Settings
 
 def host_name(context: Context, role: str) -> str:
     """`<target>-<role>-<end of the run id>`: short enough to be read, and nobody else's."""
-    return f"{context.settings.target}-{role}-{context.run_id.rsplit('-', maxsplit=1)[-1]}"
+    return f"{context.settings.target}-{role}-{context.own_name.rsplit('-', maxsplit=1)[-1]}"
 
 
 def make_host(context: Context, role: str, settings: Settings | None = None) -> Provisioned:

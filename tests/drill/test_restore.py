@@ -20,6 +20,7 @@ max_locks_per_xact setting:           64
 """
 LOG = """\
 2026-11-22 22:24:10.019 UTC [2961] LOG:  starting PostgreSQL 17.12 (Debian 17.12-0+deb13u1)
+2026-11-22 22:24:11.100 UTC [2964] LOG:  redo starts at 0/6000028
 2026-11-22 22:24:12.100 UTC [2964] LOG:  redo done at 0/7041FA8 system usage: CPU: user: 0.01 s
 2026-11-22 22:24:12.101 UTC [2964] LOG:  last completed transaction was at log time 2026-11-22 \
 22:42:35.890802+00
@@ -100,7 +101,12 @@ def test_the_log_tells_when_redo_ended() -> None:
     found = read_recovery(LOG, 2.9)
     assert found.promote_seconds == pytest.approx(0.423)
     assert found.redo_end == "0/7041FA8"
+    assert found.wal_bytes == 0x7041FA8 - 0x6000028
     assert found.last_commit_at == "2026-11-22 22:42:35.890802+00"
+
+
+def test_wal_of_unknown_volume_is_not_zero() -> None:
+    assert read_recovery(LOG.replace("redo starts", "something starts"), 1.0).wal_bytes is None
 
 
 def test_a_log_without_recovery_is_no_recovery() -> None:
