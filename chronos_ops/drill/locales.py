@@ -3,7 +3,15 @@
 import re
 
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.model.errors import Refused
+from chronos_ops.model.errors import CommandFailed, Refused, Rule
+
+HAS_LOCALE = Rule(
+    "drill.recovery.locale",
+    "the locales of the restored databases are on this host",
+    "each there, or made from its definition",
+    "D4",
+)
+_MEND = "use an image that has it (drill.from_snapshot), or install the package it comes from"
 
 _WANTED = """
 SELECT DISTINCT unnest(ARRAY[datcollate, datctype]) AS locale FROM pg_database
@@ -37,10 +45,17 @@ def make(ssh: Ssh, name: str) -> None:
         raise Refused(
             "the restored databases want a locale that cannot be made here",
             repr(name),
-            hint="use an image that has it (drill.from_snapshot)",
+            hint=_MEND,
+            breaks=HAS_LOCALE,
         )
     definition = ["-i", match[1], "-f", match[2].upper(), f"/usr/lib/locale/{normal(name)}"]
-    ssh.run(["localedef", "--no-archive", *definition], sudo=True)
+    try:
+        ssh.run(["localedef", "--no-archive", *definition], sudo=True)
+    except CommandFailed as error:
+        raise CommandFailed(
+            f"making the locale {name!r}", error.exit_code, error.output, hint=_MEND,
+            breaks=HAS_LOCALE,
+        ) from None  # fmt: skip
 
 
 def normal(name: str) -> str:

@@ -11,6 +11,7 @@ from chronos_ops.drill.prepared import check_prepared
 from chronos_ops.drill.primary import operator_password, outside
 from chronos_ops.drill.restore import DrillHost, provision_drill_host, recover, restore
 from chronos_ops.drill.state import Drill
+from chronos_ops.drill.stops import judge_archive_read
 from chronos_ops.execution.context import Context
 from chronos_ops.facts.postgres import IDENTITY, Identity
 from chronos_ops.facts.system import CORES
@@ -85,6 +86,7 @@ def replay(context: Context, drill: Drill) -> Outcome:
     findings = [
         judge_promoted(here, writing, drill.host),
         judge_reached(drill.target, recovery.log),
+        judge_archive_read(recovery.log),
         *harmless(drill.host.ssh),
     ]
     last = recovery.last_commit_at or "none after the backup"

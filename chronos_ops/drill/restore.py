@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill import firewall, locales, repository, restored_config
+from chronos_ops.drill import firewall, locales, repository, restored_config, stops
 from chronos_ops.drill.guards import require_no_cluster, require_own_host
 from chronos_ops.drill.hosts import install_log, new_host
 from chronos_ops.drill.install import install
@@ -20,7 +20,7 @@ from chronos_ops.drill.target import Reach, choose_backup
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned
 from chronos_ops.facts.backups import BackupSet, tablespaces
-from chronos_ops.model.errors import ChronosError, CommandFailed, Refused
+from chronos_ops.model.errors import CommandFailed, Refused
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.question import ShellAnswer
 from chronos_ops.model.recovery_target import RecoveryTarget
@@ -35,14 +35,18 @@ _RECOVER = r"""
 export PGPORT=$3
 pg_ctlcluster --skip-systemctl-redirect "$1" "$2" "$4" || exit 1
 while :; do
-    state=$(psql -XAtqc 'SELECT pg_is_in_recovery()' 2>&1) || :
-    [ "$state" = f ] && exit 0
-    case $state in *'locale is incompatible'*) printf '%s\n' "$state"; exit 4 ;; esac
+    state=$(psql -XAtqc "$5" 2>&1) || :
+    case $state in
+        'f|') exit 0 ;;
+        't|t') echo 'recovery is paused'; exit 5 ;;
+        *'locale is incompatible'*) printf '%s\n' "$state"; exit 4 ;;
+    esac
     pg_ctlcluster --skip-systemctl-redirect "$1" "$2" status >/dev/null || exit 3
     sleep 0.05
 done
 """
-_NOT_REACHED = "recovery ended before configured recovery target was reached"
+# Paused: this is never asked for, so it waits for a setting that this host has too small.
+_STATE = "SELECT r, CASE WHEN r THEN pg_is_wal_replay_paused() END FROM pg_is_in_recovery() r"
 _LOG_TIME = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] LOG: +(.*)$")
 
 
@@ -175,7 +179,10 @@ def restore(
     outside = context.ask(tablespaces(host.settings.backup.stanza, 1, chosen.label), host.ssh)
     made = ["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "0700"]
     host.ssh.run([*made, host.data_directory, *outside], sudo=True)
-    host.ssh.run(argv, user="postgres", timeout=6 * 3600, log=log)
+    try:
+        host.ssh.run(argv, user="postgres", timeout=6 * 3600, log=log)
+    except CommandFailed as error:
+        raise stops.restore_stopped(error) from None
     _supply_configuration(host)
     return chosen
 
@@ -221,13 +228,9 @@ def recover(context: Context, host: DrillHost, target: RecoveryTarget) -> Recove
     log = host.ssh.run(["cat", host.server_log], sudo=True).stdout
     (context.logs / "recovery.log").write_text(log, encoding="utf-8")
     if answer.exit_code != 0:
-        if _NOT_REACHED in log:
-            raise ChronosError(
-                "the recovery target was not reached",
-                f"{target}: the WAL in the repository ends before it",
-                hint="is it a moment that has been archived, on this timeline?",
-            )
-        raise CommandFailed("recovery", answer.exit_code, log or answer.stderr)
+        raise stops.recovery_stopped(
+            target, answer.exit_code, f"{log}\n{answer.stdout}{answer.stderr}"
+        )
     return read_recovery(log, seconds)
 
 
@@ -235,7 +238,7 @@ def _until_promoted(host: DrillHost, action: str) -> ShellAnswer:
     """Start or restart, and wait for the end of recovery; any exit code is an answer."""
     argv = ["timeout", f"{RECOVERY_SECONDS:.0f}", "sh", "-c", _RECOVER, "recover"]
     return host.ssh.run(
-        [*argv, host.major, _CLUSTER, str(host.settings.postgres.port), action],
+        [*argv, host.major, _CLUSTER, str(host.settings.postgres.port), action, _STATE],
         user="postgres",
         accept=range(256),
         timeout=RECOVERY_SECONDS + 30,
