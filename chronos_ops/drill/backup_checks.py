@@ -52,8 +52,8 @@ def _broken(identifier: str, title: str, error: ChronosError, requirement: str) 
 def archive_check(context: Context) -> Outcome:
     """Close a WAL segment, see it arrive in every repository; look for holes and a backlog."""
     settings = context.settings
-    command = context.ask(postgres.settings("archive_mode", "archive_command"))
-    findings = [judge_archive.judge_command(command, settings.backup.stanza)]
+    set_to = context.ask(postgres.settings("archive_mode", "archive_command", "archive_timeout"))
+    findings = [judge_archive.judge_command(set_to, settings.backup.stanza)]
     context.say("closing a WAL segment")
     stanza = _stanza(context).name
     segment = str(context.ssh.sql_rows(_MARK)[0]["segment"])
@@ -69,7 +69,7 @@ def archive_check(context: Context) -> Outcome:
     slowest = max(arrived.values()) if len(arrived) == len(repositories(settings)) else None
     findings.append(
         judge_archive.judge_recovery_point(
-            settings.backup.archive_timeout_seconds,
+            float(set_to["archive_timeout"].value),
             slowest,
             settings.objectives.recovery_point_seconds,
         )
@@ -268,7 +268,9 @@ def schedule_check(context: Context) -> Outcome:
     findings = [judge_schedule.judge_timer(schedule, units) for schedule in wanted]
     ends = context.ask(backups.job_log(f"{STATE}/jobs.log", lines=_LOG_LINES))
     findings += [judge_schedule.judge_job(schedule, units, now, ends) for schedule in wanted]
-    findings.append(_config_files(context))
+    findings += [judge_schedule.judge_drop_ins(units.values()), _config_files(context)]
+    running = context.ask(backups.RUNNING)
+    findings.append(judge_schedule.judge_running(running))
     return Outcome(
         summary=f"{len(wanted)} timers; the jobs' last ends are below.",
         table=[

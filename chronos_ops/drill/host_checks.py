@@ -91,14 +91,22 @@ rights_check.probe = True  # type: ignore[attr-defined]
 def _passphrase(context: Context) -> Finding:
     """The host's passphrase is the one in the secret store (compared by their hashes)."""
     secret = context.settings.backup.cipher_secret
-    context.journal.keep_secret(context.aws.get_secret(secret))  # redacted from now on
+    kept = context.aws.ask_secret_exists(secret)
+    if kept:
+        context.journal.keep_secret(context.aws.get_secret(secret))  # redacted from now on
     host = context.ask(PASSPHRASE_HASH)
-    same = host is not None and host == context.ask(secret_hash(secret))
+    same = kept and host is not None and host == context.ask(secret_hash(secret))
     return judge(
         "backup.passphrase-outside",
         "The passphrase of the host is the one in the secret store",
         passed=same,
-        observed="the same" if same else "none" if host is None else "another one",
+        observed="the same"
+        if same
+        else f"{secret} is not in the store"
+        if not kept
+        else "the host has none"
+        if host is None
+        else "the host has another one",
         expected="the same: the host's loss must not lose it",
         hint="store the host's own: without it no backup of it can ever be read",
         requirement="B4",

@@ -26,6 +26,7 @@ class BackupSet:
     size: int
     repository_size: int  # what this set alone takes in the repository
     database_id: int
+    references: tuple[str, ...] = ()  # sets that hold files of this one (diff, incr)
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def _backup(item: dict[str, Any]) -> BackupSet:
         size=int(item["info"]["size"]),
         repository_size=int(repository.get("delta", repository.get("size", 0))),
         database_id=int(item["database"]["id"]),
+        references=tuple(item.get("reference") or ()),
     )
 
 
@@ -159,3 +161,34 @@ def tablespaces(stanza: str, repo: int, label: str) -> Fact[tuple[str, ...]]:
     options = (f"--stanza={stanza}", f"--repo={repo}", f"--set={label}", "--output=json")
     argv = ("pgbackrest", "--log-level-console=off", *options, "info")
     return Fact("backup_tablespaces", ShellQuestion(argv, user="postgres"), _read_tablespaces)
+
+
+@dataclass(frozen=True)
+class RunningBackup:
+    """A process of pgBackRest that backs up, whoever started it."""
+
+    pid: int
+    state: str  # as ps(1) has it: T is stopped
+    seconds: int
+    command: str
+
+
+def _read_running(answer: ShellAnswer) -> list[RunningBackup]:
+    found: list[RunningBackup] = []
+    for line in answer.stdout.splitlines():
+        words = line.split(maxsplit=3)
+        if len(words) < 4 or not (words[0].isdigit() and words[2].isdigit()):
+            raise UnreadableAnswer("not a line of ps", line)
+        if words[3].split()[-1] == "backup":  # its workers are `backup:local`
+            found.append(RunningBackup(int(words[0]), words[1][0], int(words[2]), words[3]))
+    return found
+
+
+# Backups that run now; ps answers 1 where there is none.
+RUNNING: Fact[list[RunningBackup]] = Fact(
+    "running_backups",
+    ShellQuestion(
+        ("ps", "-ww", "-C", "pgbackrest", "-o", "pid=,stat=,etimes=,args="), accept=(0, 1)
+    ),
+    _read_running,
+)

@@ -76,6 +76,7 @@ FACTS: dict[str, Callable[[Settings], Fact[Any]]] = {
     "pgbackrest_backup_options": lambda _: pgbackrest.BACKUP_OPTIONS,
     "pgbackrest_config": lambda _: pgbackrest.CONFIG,
     "backup_info": lambda s: backups.info(s.backup.stanza),
+    "running_backups": lambda _: backups.RUNNING,
     "verification": lambda s: verification.verification(s.backup.stanza, 1),
     "scheduled_jobs": lambda _: cron.jobs(),
     "systemd_units": lambda _: systemd.units(*_UNITS),

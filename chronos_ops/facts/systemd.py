@@ -7,7 +7,7 @@ from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NextElapseUSecRealtime,"
-    "LastTriggerUSec,ActiveEnterTimestamp,InactiveExitTimestamp,NeedDaemonReload"
+    "LastTriggerUSec,ActiveEnterTimestamp,InactiveExitTimestamp,NeedDaemonReload,DropInPaths"
 )
 
 
@@ -25,6 +25,7 @@ class Unit:
     last_trigger: str = ""
     started: str = ""  # of a oneshot that runs: since when
     need_reload: bool = False
+    drop_ins: tuple[str, ...] = ()  # files that change what its own file says
 
 
 def _read_units(answer: ShellAnswer) -> dict[str, Unit]:
@@ -45,6 +46,7 @@ def _read_units(answer: ShellAnswer) -> dict[str, Unit]:
             last_trigger=values.get("LastTriggerUSec", ""),
             started=values.get("InactiveExitTimestamp", ""),
             need_reload=values.get("NeedDaemonReload") == "yes",
+            drop_ins=tuple(values.get("DropInPaths", "").split()),
         )
     return found
 

@@ -9,17 +9,22 @@ from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.wal import DEFAULT_SEGMENT_BYTES, WalSegment
 from chronos_ops.plans.archiving import archives_to
 
+_ON = ("on", "always", "true", "yes", "1")
 MOST_READY = 8  # segments that may wait: more is a backlog, however old (an idle server has none)
 
 
 def judge_command(settings: dict[str, Setting], stanza: str) -> Finding:
     """The command in effect pushes to this stanza: `/bin/true` succeeds and stores nothing."""
-    mode, command = settings["archive_mode"].value, settings["archive_command"].value
+    mode, command = settings["archive_mode"], settings["archive_command"].value
+    written = str(mode.written).lower()
+    waits = mode.pending_restart and written not in _ON  # good until the next restart
     return judge(
         "backup.archive.command",
         "PostgreSQL hands its WAL to pgBackRest",
-        passed=mode in ("on", "always") and archives_to(command) == stanza,
-        observed=f"archive_mode {mode}, archive_command {command!r}",
+        passed=mode.value in _ON and not waits and archives_to(command) == stanza,
+        observed=f"archive_mode {mode.value}"
+        + (f" ({written} after the next restart: {mode.written_in})" if waits else "")
+        + f", archive_command {command!r}",
         expected=f"archive_mode on, archive-push to stanza {stanza}",
         hint="whatever else it runs, no WAL reaches the repositories: run this runbook's stage "
         "`wal-archiving`, then take a full backup",
@@ -143,16 +148,22 @@ def _newest_full(backups: Sequence[BackupSet]) -> BackupSet:
 def judge_recovery_point(
     archive_timeout: float, push_seconds: float | None, objective: float
 ) -> Finding:
-    """RPO arithmetic (B8): a closed segment is lost only as long as it is on its way."""
+    """RPO arithmetic (B8): a closed segment is lost only as long as it is on its way.
+
+    `archive_timeout` in effect, in seconds; 0: an open segment is never closed by time.
+    """
     bound = None if push_seconds is None else archive_timeout + push_seconds
     return judge(
         "backup.objective.recovery-point",
         "The recovery point objective holds by arithmetic",
-        passed=None if bound is None else bound < objective,
-        observed="the time of a push is not known"
+        passed=False if not archive_timeout else None if bound is None else bound < objective,
+        observed="archive_timeout 0: an idle database keeps its last commits in an open segment"
+        if not archive_timeout
+        else "the time of a push is not known"
         if bound is None
         else f"archive_timeout {archive_timeout:.0f} s + push {push_seconds:.1f} s = {bound:.1f} s",
         expected=f"less than {objective:.0f} s",
-        hint="shorten backup.archive_timeout_seconds",
+        hint="shorten backup.archive_timeout_seconds; what is in effect is set in one of "
+        "PostgreSQL's files (pg_settings.sourcefile; ALTER SYSTEM RESET archive_timeout)",
         requirement="B8",
     )

@@ -1,8 +1,9 @@
 """Does the host back up by itself? Timers, their jobs, a job that hangs (B6)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from chronos_ops.facts.backups import RunningBackup
 from chronos_ops.facts.systemd import Unit
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.finding import Finding, judge
@@ -10,6 +11,7 @@ from chronos_ops.plans.jobs import Schedule
 
 HOUR = 3600
 _STAMP = "%a %Y-%m-%d %H:%M:%S UTC"
+_LOCAL = ("/etc/", "/run/")  # below /usr lies what the release brings for all units
 LONGEST = {"full": 6 * HOUR, "diff": HOUR, "long-term": 12 * HOUR}
 
 
@@ -42,6 +44,42 @@ def judge_timer(schedule: Schedule, units: dict[str, Unit]) -> Finding:
         observed=observed,
         expected=f"enabled, active: {schedule.calendar}",
         hint=f"systemctl enable --now {schedule.timer}; who disabled it?",
+        requirement="B6",
+    )
+
+
+def judge_drop_ins(units: Iterable[Unit]) -> Finding:
+    """The units do what their own files say: those are compared with what is declared."""
+    there = {unit.name: [p for p in unit.drop_ins if p.startswith(_LOCAL)] for unit in units}
+    return judge(
+        "backup.units.own-files",
+        "Nothing on this host changes what timers and jobs of the backups are set to",
+        passed=not any(there.values()),
+        observed="; ".join(f"{name}: {', '.join(p)}" for name, p in there.items() if p)
+        or "no drop-in file",
+        expected="no drop-in file below /etc or /run",
+        hint="`systemctl cat` shows what it changes; what is meant belongs into the parameter "
+        "file; then `systemctl revert UNIT`, `systemctl daemon-reload`",
+        requirement="B6",
+    )
+
+
+def judge_running(running: Sequence[RunningBackup]) -> Finding:
+    """No backup stands still or runs for ever: every later one waits for its lock (failure 7)."""
+    longest = max(LONGEST.values())
+    wrong = [b for b in running if b.state in "Tt" or b.seconds > longest]
+    return judge(
+        "backup.running",
+        "No backup hangs",
+        passed=not wrong,
+        observed="; ".join(
+            f"pid {b.pid} for {b.seconds / HOUR:.1f} h, state {b.state}: {b.command[:120]}"
+            for b in wrong or running
+        )
+        or "none is running",
+        expected=f"none, or one that works, for less than {longest / HOUR:.0f} h",
+        hint="look at what it waits for (its log, /proc/PID/stack), then end it: kill PID; the "
+        "next backup resumes from what it stored",
         requirement="B6",
     )
 

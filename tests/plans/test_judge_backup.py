@@ -67,6 +67,9 @@ def test_a_no_op_archiver_is_named() -> None:
         )
     off = settings | {"archive_mode": replace(settings["archive_mode"], value="off")}
     failed(judge_archive.judge_command(off, STANZA), "archive_mode off")
+    mode = replace(settings["archive_mode"], pending_restart=True, written="off")
+    tonight = settings | {"archive_mode": mode}
+    failed(judge_archive.judge_command(tonight, STANZA), "archive_mode on (off after the next")
 
 
 def test_a_segment_that_does_not_arrive_fails() -> None:
@@ -284,6 +287,24 @@ def test_timers_and_jobs() -> None:
     failed(judge_schedule.judge_job(full, absent, 0, []), "no such service")
 
 
+def test_a_drop_in_changes_what_the_own_file_says() -> None:
+    found = judge_schedule.judge_drop_ins(parsed("systemd_units", "drop-ins").values())
+    failed(found, "chronos-backup-full.service: /etc/systemd/system/chronos-backup-full.service.d")
+    vendors = {**parsed("systemd_units", "debian-13")}
+    for name, unit in vendors.items():
+        vendors[name] = replace(unit, drop_ins=("/usr/lib/systemd/system/service.d/10-x.conf",))
+    passed(judge_schedule.judge_drop_ins(vendors.values()))
+
+
+def test_a_backup_that_stands_still_or_runs_for_ever_is_named_and_one_that_works_is_not() -> None:
+    (hung,) = parsed("running_backups", "hung")
+    failed(judge_schedule.judge_running([hung]), "state T")
+    works = replace(hung, state="S", seconds=1800)
+    passed(judge_schedule.judge_running([works]))
+    failed(judge_schedule.judge_running([replace(works, seconds=13 * 3600)]), "13.0 h")
+    passed(judge_schedule.judge_running(parsed("running_backups", "debian-13")))
+
+
 # 8 an object was flipped
 
 
@@ -365,4 +386,5 @@ def test_other_ways_to_rights_are_named() -> None:
 def test_the_recovery_point_is_bounded_or_not_known() -> None:
     passed(judge_archive.judge_recovery_point(60, 0.5, 900))
     failed(judge_archive.judge_recovery_point(900, 0.5, 900), "900.5 s")
+    failed(judge_archive.judge_recovery_point(0, 0.5, 900), "archive_timeout 0")
     assert judge_archive.judge_recovery_point(60, None, 900).status is Status.UNKNOWN

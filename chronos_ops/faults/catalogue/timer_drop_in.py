@@ -12,7 +12,7 @@ class TimerDropIn(Fault):
     number = 7
     title = "A drop-in moves a timer to once a year"
     what = "the timer is enabled and waits, as it should, for the first of January"
-    finding = "backup.timer.full"
+    finding = "backup.units.own-files"
 
     def inject(self, site: Site) -> None:
         site.ssh.put(_DROP_IN, _TEXT)
