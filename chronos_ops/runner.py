@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chronos_ops.evidence.archiving import archive_run, archive_sealed
-from chronos_ops.evidence.cells import code_cells, proof_of
+from chronos_ops.evidence.archiving import archive_run
+from chronos_ops.evidence.cells import code_cells, executed_of
 from chronos_ops.evidence.folder import (
     NOTEBOOK_VARIABLE,
-    PARAMETERS,
     PREFIX_VARIABLE,
     RUN_DIR_VARIABLE,
     RUN_ID_VARIABLE,
@@ -40,13 +39,14 @@ from chronos_ops.evidence.redact import Redactor
 from chronos_ops.evidence.secret_gate import look_over
 from chronos_ops.evidence.secrets import SOCKET_VARIABLE, SecretListener
 from chronos_ops.evidence.steps import read_steps
-from chronos_ops.model.errors import ChronosError, Refused, UsageError
+from chronos_ops.model.errors import Refused, UsageError
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.result import Result, Verdict
 from chronos_ops.model.settings import Settings, load_settings
 from chronos_ops.runner_kernel import Stopper, kernel_environment, kill_group
 from chronos_ops.runner_parameters import parameters_from_text
 from chronos_ops.runner_progress import Progress
+from chronos_ops.runner_unfinished import forget_kernel, seal_unfinished, tear_down
 
 _RESERVE_BYTES = 4 * 1024 * 1024
 _LEAKS_SHOWN = 10
@@ -122,17 +122,14 @@ def execute(spec: Spec) -> Result:
         redactor = Redactor()
         _reserve(folder)
         notebook, ending = _drive(spec, folder, redactor, stopper, progress)
-        cells = (
-            [proof_of(cell) for cell in _code(notebook)]
-            if notebook is not None
-            else code_cells(spec.notebook)
-        )
+        cells = executed_of(notebook) if notebook is not None else code_cells(spec.notebook)
         refusal = None if ending.aborted else _refusal(folder, cells)
         if refusal:
             shutil.rmtree(folder)
             raise Refused(refusal)
         sealing = _Sealing(folder, redactor, progress.note, spec.settings)
         result = sealing.seal(notebook, cells, ending)
+        forget_kernel(folder)
         progress.note(overhead_line(result))
         return result
 
@@ -186,24 +183,6 @@ def _drive(
     return session.notebook, Ending(aborted=aborted, problems=tuple(session.problems))
 
 
-def tear_down(folder: Path, journal: FileJournal, say: Callable[[str], None]) -> None:
-    """Remove, in this process, what a dead or broken notebook did not; says what stayed."""
-    left = [event.name for event in read_journal(folder) if event.event == "resource"]
-    if not left:
-        return
-    from chronos_ops.execution.rollback import pending_resources, rollback
-
-    if not pending_resources(folder):
-        return
-    say("removing what the runbook left")
-    try:
-        for name in rollback(folder, journal):
-            say(f"removed {name}")
-    except ChronosError as error:
-        journal.note("teardown", error=error.text())
-        say(error.text())
-
-
 def _refusal(folder: Path, cells: list[CellProof]) -> str:
     """Why the notebook refused before anything was touched; empty if it did not."""
     events = read_journal(folder)
@@ -217,12 +196,6 @@ def _refusal(folder: Path, cells: list[CellProof]) -> str:
         if cell.error:
             return cell.text if cell.exit_status == 2 else ""
     return ""
-
-
-def _code(notebook: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        c for c in notebook["cells"] if c["cell_type"] == "code" and "".join(c["source"]).strip()
-    ]
 
 
 def _reserve(folder: Path) -> None:
@@ -308,31 +281,3 @@ def _not_whole(result: Result, reason: str) -> Result:
     """What its own files cannot say any more: no pass without its evidence."""
     worse = result.verdict if result.verdict.exit_status else Verdict.UNKNOWN
     return result.model_copy(update={"verdict": worse, "reasons": [*result.reasons, reason]})
-
-
-def seal_unfinished(
-    target_folder: Path, settings: Settings, say: Callable[[str], None]
-) -> list[str]:
-    """End what a killed process left: remove its resources, write its result (failure 24).
-
-    The caller holds the target's lock. A run whose teardown fails is tried again next time.
-    """
-    sealed: list[str] = []
-    for start in sorted(target_folder.glob(f"*/{PARAMETERS}")):
-        folder = start.parent
-        if (folder / RESULT).exists():
-            continue
-        say(f"{folder.name} was killed before its end: tearing it down")
-        tear_down(folder, FileJournal(folder), say)
-        ending = Ending(aborted="its process was killed")
-        kept = read_json(folder / "executed.ipynb")
-        cells = [proof_of(cell) for cell in _code(kept)] if isinstance(kept, dict) else []
-        result = build_result(folder, cells, ending)
-        if any(reason.startswith("not proven to be removed") for reason in result.reasons):
-            continue
-        write_result(folder, result, Redactor())
-        (folder / RESERVE).unlink(missing_ok=True)
-        write_manifest(folder, ("sealed by a later run: its own process was killed",))
-        archive_sealed(folder, settings, say)
-        sealed.append(folder.name)
-    return sealed

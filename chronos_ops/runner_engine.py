@@ -32,6 +32,7 @@ from chronos_ops.evidence.redact import Redactor  # noqa: E402
 from chronos_ops.evidence.steps import read_steps  # noqa: E402
 from chronos_ops.runner_kernel import Stopper, kernel_command  # noqa: E402
 from chronos_ops.runner_progress import Progress  # noqa: E402
+from chronos_ops.runner_unfinished import remember_kernel  # noqa: E402
 
 ENGINE = "chronos"
 LAST_RESORT = frozenset({"always", "verdict"})
@@ -130,6 +131,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def papermill_execute_cells(self) -> None:
         """Every cell; after an error or an interrupt those of last resort only."""
+        pid = self._run.stopper.kernel_pid()
+        if pid is not None:
+            remember_kernel(self._run.folder, pid)
         broken = False
         cells = [c for c in self.nb.cells if c.cell_type == "code"]
         ready = not any("setup" in tags_of(cell) for cell in cells)

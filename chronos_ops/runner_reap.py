@@ -13,7 +13,7 @@ from chronos_ops.execution.provision import destroy, list_drill_instances
 from chronos_ops.execution.rollback import pending_resources
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.settings import Settings
-from chronos_ops.runner import seal_unfinished, tear_down
+from chronos_ops.runner_unfinished import seal_unfinished, tear_down
 from chronos_ops.schedule.claims import Claims
 
 Say = Callable[[str], None]

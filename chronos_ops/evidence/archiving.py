@@ -35,6 +35,15 @@ def archive_run(run: Path, settings: Settings, say: Say, *, refused: str = "") -
     return ""
 
 
+def is_sealed(run: Path, settings: Settings) -> bool:
+    """It has its entry, or no archive is declared. Raises OSError."""
+    if settings.archive is None:
+        return True
+    from chronos_ops.evidence.archive import unsealed
+
+    return run not in unsealed(run.parent)
+
+
 def archive_sealed(
     run: Path, settings: Settings, say: Say, redactor: Redactor | None = None
 ) -> str:

@@ -21,6 +21,18 @@ def code_cells(notebook: Path) -> list[CellProof]:
     ]
 
 
+def executed_cells(notebook: Path) -> list[CellProof]:
+    """What a notebook file proves of its code cells. Empty if it cannot be read."""
+    data = read_json(notebook)
+    return executed_of(data) if isinstance(data, dict) else []
+
+
+def executed_of(notebook: Mapping[str, Any]) -> list[CellProof]:
+    """What an executed notebook proves of its code cells, those without code left out."""
+    code = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    return [proof_of(cell) for cell in code if "".join(cell["source"]).strip()]
+
+
 def tags_of(cell: Mapping[str, Any]) -> frozenset[str]:
     """A cell's tags."""
     return frozenset(cell.get("metadata", {}).get("tags", []))

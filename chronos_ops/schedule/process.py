@@ -20,8 +20,13 @@ class Process:
         return self.boot == _boot() and self.start == _start(self.pid)
 
 
+def process_of(pid: int) -> Process:
+    """The one that has this number now."""
+    return Process(_boot(), pid, _start(pid))
+
+
 def this_process() -> Process:
-    return Process(_boot(), os.getpid(), _start(os.getpid()))
+    return process_of(os.getpid())
 
 
 def _boot() -> str:

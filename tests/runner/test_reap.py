@@ -1,5 +1,6 @@
 """What runs have left is removed; what is not theirs, young, or under way is left alone (D4)."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,16 +9,26 @@ from typing import cast
 import pytest
 
 from chronos_ops.connectors.aws import Aws
+from chronos_ops.evidence.archiving import is_sealed
 from chronos_ops.evidence.folder import make_folder, target_lock
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.manifest import differences, write_manifest
-from chronos_ops.evidence.record import RESULT, read_result
+from chronos_ops.evidence.record import (
+    RESULT,
+    Ending,
+    build_result,
+    read_result,
+    write_result,
+)
+from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.rollback import pending_resources
+from chronos_ops.model.archive import Archive
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import CallAws, Deed
 from chronos_ops.model.result import Verdict
 from chronos_ops.runner_reap import reap
+from chronos_ops.runner_unfinished import remember_kernel, seal_unfinished
 from tests.execution.test_provision import FakeAws
 from tests.runner.probing import RUNBOOK, settings
 
@@ -46,6 +57,70 @@ def test_a_killed_run_is_torn_down_and_sealed(tmp_path: Path) -> None:
     assert result is not None
     assert result.verdict is Verdict.ABORTED
     assert reaped(tmp_path, FakeAws()) == ([], "")  # a second time there is nothing
+
+
+def test_a_run_killed_while_it_was_sealed_has_not_passed(tmp_path: Path) -> None:
+    """Its result says passed, nothing vouches for it: the next start writes what is known."""
+    folder = left_run(tmp_path)
+    FileJournal(folder).removed("thing/one")
+    passed = build_result(folder, [], Ending()).model_copy(update={"verdict": Verdict.PASSED})
+    write_result(folder, passed, Redactor())
+    (folder / ".reserve").write_bytes(b"0")
+    (folder / ".manifest.json.tmp").write_text("{")
+    assert reaped(tmp_path, FakeAws())[0] == []
+    result = read_result(folder)
+    assert result is not None
+    assert result.verdict is Verdict.ABORTED
+    assert differences(folder) == []
+    assert list(folder.glob(".*")) == []
+
+
+def test_a_kernel_that_outlived_its_runner_makes_nothing_behind_the_teardown(
+    tmp_path: Path,
+) -> None:
+    folder = left_run(tmp_path)
+    kernel = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    remember_kernel(folder, kernel.pid)
+    assert reaped(tmp_path, FakeAws())[0] == []
+    assert kernel.wait(timeout=10) == -9
+    assert list(folder.glob(".*")) == []
+
+
+def test_a_number_that_another_process_has_now_is_not_killed(tmp_path: Path) -> None:
+    folder = left_run(tmp_path)
+    stranger = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    try:
+        remember_kernel(folder, stranger.pid)
+        mark = folder / ".kernel"
+        known = json.loads(mark.read_text())
+        mark.write_text(json.dumps({**known, "start": known["start"] - 1}))
+        assert reaped(tmp_path, FakeAws())[0] == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_run_killed_before_it_was_archived_keeps_its_verdict_and_is_archived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    chosen = settings().model_copy(update={"archive": Archive()})
+    folder = left_run(tmp_path)
+    FileJournal(folder).removed("thing/one")
+    write_result(folder, build_result(folder, [], Ending()), Redactor())
+    write_manifest(folder)
+    remember_kernel(folder, 1)
+    (folder / ".kernel").write_text('{"boot": "another", "pid": 1, "start": 1}')
+    before = (folder / "manifest.json").read_bytes()
+    assert not is_sealed(folder, chosen)
+    for _ in range(2):  # killed once more behind the entry: no second one
+        assert seal_unfinished(folder.parent, chosen, print) == [folder.name]
+        assert is_sealed(folder, chosen)
+        assert not (folder / ".kernel").exists()
+        (folder / ".kernel").write_text('{"boot": "another", "pid": 1, "start": 1}')
+    assert len((folder.parent / "archive/index.jsonl").read_text().splitlines()) == 1
+    assert (folder / "manifest.json").read_bytes() == before
 
 
 def test_a_teardown_that_failed_is_tried_again_and_the_record_stays_whole(tmp_path: Path) -> None:
