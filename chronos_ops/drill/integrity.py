@@ -111,6 +111,7 @@ def judge_rows_read(found: dict[str, DatabaseDigest]) -> Finding:
         passed=tables > 0,
         observed=f"{rows} rows, {tables} tables, {len(found)} databases",
         expected="no error, at least one table",
+        hint="nothing to read is no proof: is it the right repository, the right moment?",
         requirement="D5",
     )
 
@@ -127,6 +128,7 @@ def judge_sequences(found: dict[str, DatabaseDigest]) -> Finding:
         passed=not behind,
         observed="; ".join(behind) or f"{count} sequences ahead",
         expected="none behind",
+        hint="setval() the named sequence above the column's maximum, or the next INSERT collides",
         requirement="D5",
     )
 
@@ -148,6 +150,7 @@ def judge_unlogged(found: dict[str, DatabaseDigest]) -> Finding:
         passed=not full,
         observed="; ".join(full) or f"{len(unlogged)} of {len(unlogged)} empty",
         expected="empty: they have no WAL",
+        hint="TRUNCATE it: its rows come from no backup and are of no certain moment",
         requirement="D1",
     )
 
@@ -183,6 +186,8 @@ def judge_digests(
         passed=bool(compared) and not differences,
         observed="; ".join(differences[:5]) or f"{compared} tables equal",
         expected="equal digests of every quiet table and of the large objects",
+        hint="rows are lost or changed: restore another backup set or an earlier moment, and "
+        "compare again before trusting it",
         requirement="D5",
     )
 
@@ -310,6 +315,7 @@ def check_application(ssh: Ssh, database: str, sql: str, expected: object = None
         passed=passed,
         observed=str(rows)[:300],
         expected="at least one row" if expected is None else str(expected)[:300],
+        hint="look at what the query reads: a table, rows or a right is missing in the copy",
         requirement="D5",
     )
 
@@ -322,6 +328,7 @@ def broken(identifier: str, title: str, error: ChronosError) -> Finding:
         title=title,
         observed=str(error)[:400],
         expected="the check runs",
+        hint=error.hint or "what cannot be read may be lost: restore another backup set",
         requirement="D5",
     )
 

@@ -85,5 +85,6 @@ def check_page_checksums(ssh: Ssh) -> Finding:
         passed=None if failures is None else failures == 0,
         observed=f"{failures} failures",
         expected="0 failures",
+        hint="an index: REINDEX; a table: restore the backup set before, from sound storage",
         requirement="D5",
     )

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chronos_ops.connectors.postgres import Postgres
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import integrity, pages
+from chronos_ops.drill.constraints import check_constraints
 from chronos_ops.drill.prepared import check_prepared
 from chronos_ops.drill.primary import operator_password, outside
 from chronos_ops.drill.restore import DrillHost, provision_drill_host, recover, restore
@@ -113,6 +114,7 @@ def judge_promoted(here: Identity, writing: int, host: DrillHost) -> Finding:
         f"writes on timeline {writing}",
         expected=f"not in recovery, {host.repository_system_id}, a later timeline than the "
         f"archive's {before or '(none)'}",
+        hint="the copy is of another cluster, or was not promoted: do not use it",
         requirement="D4",
     )
 
@@ -130,6 +132,7 @@ def judge_reached(target: RecoveryTarget, log: str) -> Finding:
         passed=bool(stops),
         observed=stops[-1] if stops else "no word of it in the server's log",
         expected=f"recovery stopping before or after {target}",
+        hint="the WAL ended before the target: name an earlier one",
         requirement="D7",
     )
 
@@ -221,6 +224,7 @@ def integrity_checks(
         "application": application,
         "extensions": lambda: [integrity.check_extensions(host.ssh)],
         "collations": lambda: [integrity.check_collations(host.ssh)],
+        "constraints": lambda: [check_constraints(host.ssh)],
         "prepared-transactions": lambda: [check_prepared(host.ssh)],
     }
 

@@ -37,9 +37,9 @@ class ChronosError(Exception):
         shown = "" if self.value is None else f": {self.value}"
         return f"{self.noun}{shown}" + (f"\n  hint: {self.hint}" if self.hint else "")
 
-    def add(self, said: str) -> None:
+    def add(self, *said: str) -> None:
         """Say more to the operator, behind the hint."""
-        self.hint = f"{self.hint}; {said}" if self.hint else said
+        self.hint = "; ".join(text for text in (self.hint, *said) if text)
         self.args = (self.text(),)
 
 

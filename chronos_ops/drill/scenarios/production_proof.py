@@ -9,12 +9,12 @@ from chronos_ops.drill.integrity import conninfo, databases, not_applicable
 from chronos_ops.drill.objectives import PhaseClock
 from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.state import Drill
-from chronos_ops.drill.target import Reach, choose_backup, reach_of, unreachable
+from chronos_ops.drill.target import HAS_BACKUP, Reach, choose_backup, reach_of, unreachable
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, wal_archive
 from chronos_ops.facts.postgres import IDENTITY
 from chronos_ops.facts.wal_archive import Archive
-from chronos_ops.model.errors import UsageError
+from chronos_ops.model.errors import Rule, UsageError
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.recovery_target import RecoveryTarget
@@ -22,6 +22,12 @@ from chronos_ops.model.timing import Achieved
 from chronos_ops.model.wal import Lsn
 
 _NOTE = "production proof"
+OWN_TIMELINE = Rule(
+    "drill.repository.own-timeline",
+    "the archive holds no timeline but the target's own",
+    "none later than the one that the target is on",
+    "D4",
+)
 _FIRST_WRITE = """
 CREATE TABLE IF NOT EXISTS chronos_first_writes (at timestamptz DEFAULT clock_timestamp());
 GRANT INSERT ON chronos_first_writes TO {role};
@@ -50,7 +56,10 @@ class ProductionProof(Scenario):
         info = context.ask(backups.info(stanza))
         if info is None or not info.of_repo(1):
             raise UsageError(
-                "the target has no backup to prove", stanza, hint="run the backup runbook first"
+                "the target has no backup to prove",
+                stanza,
+                hint="run the backup runbook first",
+                breaks=HAS_BACKUP,
             )
         identity = context.ask(IDENTITY)
         fact = wal_archive.archive_listing(stanza, 1, identity.segment_bytes)
@@ -142,16 +151,13 @@ class ProductionProof(Scenario):
             passed=drill.marker in there,
             observed=", ".join(there) or "no marker of this run",
             expected=drill.marker,
+            hint="recovery ended before it: is a WAL segment missing in the archive?",
             requirement="D3",
         )
 
     def account(self, context: Context, drill: Drill) -> Outcome:
-        clock = drill.clock
-        ends: dict[str, float] = {}
-        total = 0.0
-        for phase in clock.phases:
-            total += phase.seconds
-            ends[phase.name] = round(total, 3)
+        ends = drill.clock.ends
+        total = max(ends.values())
         identity = context.ask(IDENTITY)
         why = "the target lives: no commit was lost, so none can be counted"
         return Outcome(
@@ -173,6 +179,7 @@ def _refuse_stranger(reach: Reach, timeline: int, asked: RecoveryTarget) -> None
             f"the archive holds timeline {reach.timeline}, the target is on {timeline}",
             hint="a promoted copy has archived into this repository, and recovery would follow it: "
             f"name the timeline (`… timeline:{timeline}`)",
+            breaks=OWN_TIMELINE,
         )
 
 
@@ -223,6 +230,7 @@ def judge_tables(before: object, there: frozenset[str]) -> Finding:
         passed=not missing,
         observed=f"missing: {', '.join(missing[:5])}" if missing else f"{len(before)} tables",
         expected=f"all {len(before)}",
+        hint="the copy is older than it should be, or of another cluster: do not trust it",
         requirement="D5",
     )
 
