@@ -19,16 +19,16 @@ from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
 from chronos_ops.facts.lightsail_ports import open_ports
+from chronos_ops.faults.fault import choose
+from chronos_ops.faults.site import Site
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import UnfitTarget
 from chronos_ops.model.finding import Status
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.result import Result, Verdict
-from chronos_ops.model.secret import Secret
 from chronos_ops.model.settings import load_settings
 from chronos_ops.plans import backup
-from chronos_ops.plans.identity import POLICY_NAME
 from chronos_ops.runbook_stage import carry_out, make_plan
 
 pytestmark = pytest.mark.lab
@@ -205,41 +205,39 @@ def bad(outcome: Outcome) -> set[str]:
     return {finding.id for finding in outcome.findings if not finding.good}
 
 
-def sql(context: Context, script: str) -> str:
-    return context.ssh.sql(script).stdout.strip()
-
-
 def apply(context: Context, *stages: Any) -> None:
     for stage in stages:
         carry_out(stage, context, lambda plan, text: None)
 
 
+@contextmanager
+def struck(context: Context, *names: str) -> Iterator[Site]:
+    """Faults of the catalogue; afterwards undone as they say it."""
+    site, chosen = Site(context), choose([*names])
+    for fault in chosen:
+        fault.inject(site)
+    try:
+        yield site
+    finally:
+        for fault in reversed(chosen):
+            fault.undo(site)
+
+
 @pytest.mark.usefixtures("configured", "impatient")
 def test_an_archiver_that_stores_nothing_is_named(context: Context) -> None:
     """Failure 1: failed_count stays 0, and the segment is nowhere."""
-    sql(context, "ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf();")
-    try:
-        outcome = backup_checks.archive_check(context)
-        lost = outcome.summary.split("`")[1]
-        assert {
-            "backup.archive.command",
-            "backup.archive.reaches-repo1",
-            "backup.archive.reaches-repo2",
-            "backup.pgbackrest-check",
-            "backup.objective.recovery-point",
-        } <= bad(outcome)
-        assert "backup.archive.backlog" not in bad(outcome)
+    with struck(context, "archive_command_noop"):
+        found = bad(backup_checks.archive_check(context))
         refusals = make_plan(backup.ARCHIVING, context).refusals
-        assert any("ALTER SYSTEM RESET archive_command" in text for text in refusals)
-    finally:
-        sql(context, "ALTER SYSTEM RESET archive_command; SELECT pg_reload_conf();")
-    stanza = context.settings.backup.stanza
-    push = ["pgbackrest", f"--stanza={stanza}", "--no-archive-async", "archive-push"]
-    segments = sql(context, "SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'")
-    directory = sql(context, "SHOW data_directory")
-    for name in sorted(segments.split()):
-        if lost <= name < sql(context, "SELECT pg_walfile_name(pg_current_wal_lsn())"):
-            context.ssh.run([*push, f"{directory}/pg_wal/{name}"], user="postgres")
+    assert {
+        "backup.archive.command",
+        "backup.archive.reaches-repo1",
+        "backup.archive.reaches-repo2",
+        "backup.pgbackrest-check",
+        "backup.objective.recovery-point",
+    } <= found
+    assert "backup.archive.backlog" not in found
+    assert any("ALTER SYSTEM RESET archive_command" in text for text in refusals)
     assert not bad(backup_checks.archive_check(context))
 
 
@@ -248,12 +246,9 @@ def test_a_broken_target_fails_the_run_and_its_evidence_stays(
     lab: LabStatus, context: Context
 ) -> None:
     """What is found is no wrong usage: exit 1, a sealed folder, and the reason in it."""
-    sql(context, "ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf();")
-    try:
+    with struck(context, "archive_command_noop"):
         planned = runner.run(RUNBOOK, lab.name, {"pitr_test": "false"}, plan=True)
         result = runner.run(RUNBOOK, lab.name, {"pitr_test": "false"}, approve=lab.name)
-    finally:
-        sql(context, "ALTER SYSTEM RESET archive_command; SELECT pg_reload_conf();")
     assert (planned.verdict, planned.verdict.exit_status) == (Verdict.FAILED, 1)
     assert planned.reasons[0].startswith("would be refused: ")
     assert "ALTER SYSTEM RESET archive_command" in planned.reasons[0]
@@ -269,26 +264,21 @@ def test_a_broken_target_fails_the_run_and_its_evidence_stays(
 @pytest.mark.usefixtures("configured")
 def test_another_passphrase_is_refused_and_the_live_configuration_stays(context: Context) -> None:
     """Failure 6, before anything is overwritten."""
-    name = context.settings.backup.cipher_secret
-    own = context.aws.get_secret(name)
     config = ["sha256sum", "/etc/pgbackrest/pgbackrest.conf"]
     before = context.ssh.run(config, sudo=True).stdout
-    context.aws.put_secret(name, Secret("another one"), overwrite=True)
-    try:
-        with pytest.raises(UnfitTarget, match="another passphrase than"):
-            apply(context, backup.PGBACKREST_CONFIG)
-    finally:
-        context.aws.put_secret(name, own, overwrite=True)
+    with (
+        struck(context, "passphrase_replaced"),
+        pytest.raises(UnfitTarget, match="another passphrase than"),
+    ):
+        apply(context, backup.PGBACKREST_CONFIG)
     assert context.ssh.run(config, sudo=True).stdout == before
     assert make_plan(backup.PGBACKREST_CONFIG, context).empty
 
 
 @pytest.mark.usefixtures("configured", "impatient")
-def test_a_revoked_key_piles_wal_up_and_is_named(context: Context) -> None:
+def test_a_lost_policy_piles_wal_up_and_is_named(context: Context) -> None:
     """Failure 2; the stages bring the rights back."""
-    user = context.settings.backup.host_iam_user
-    context.aws.call("iam", "delete_user_policy", UserName=user, PolicyName=POLICY_NAME)
-    try:
+    with struck(context, "archive_policy_lost"):
         outcome = backup_checks.archive_check(context)
         assert {"backup.archive.reaches-repo1", "backup.pgbackrest-check"} <= bad(outcome)
         by_id = {f.id: f for f in outcome.findings}
@@ -296,87 +286,29 @@ def test_a_revoked_key_piles_wal_up_and_is_named(context: Context) -> None:
         assert "backup.rights.least" in bad(host_checks.rights_check(context))
         verified = backup_checks.verify_repositories(context)
         assert {"backup.repo1.usable", "backup.repo1.verified"} <= bad(verified)
-    finally:
-        apply(context, backup.IAM_USER)
-    wait_for_archiver(context)
     assert not bad(backup_checks.archive_check(context))
-
-
-def wait_for_archiver(context: Context) -> None:
-    """Until nothing waits; a switch wakes the archiver, which pauses a minute after failures."""
-    asked = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
-    deadline = time.monotonic() + 90
-    while sql(context, asked) != "0":
-        assert time.monotonic() < deadline, "the archiver does not catch up"
-        sql(context, "SELECT pg_create_restore_point('wake'); SELECT pg_switch_wal();")
-        time.sleep(0.5)
-
-
-def key_of(context: Context, prefix: str, fragment: str) -> str:
-    """The first object below a prefix whose key holds the fragment."""
-    bucket = context.settings.backup.bucket
-    listed = context.aws.call("s3", "list_objects_v2", Bucket=bucket, Prefix=prefix)["Contents"]
-    return str(next(item["Key"] for item in listed if fragment in item["Key"]))
-
-
-@contextmanager
-def deleted(context: Context, prefix: str, fragment: str = "") -> Iterator[str]:
-    """An object deleted as the host could do it; afterwards its versions bring it back."""
-    bucket = {"Bucket": context.settings.backup.bucket}
-    key = key_of(context, prefix, fragment)
-    marker = context.aws.call("s3", "delete_object", **bucket, Key=key)["VersionId"]
-    try:
-        yield key
-    finally:
-        context.aws.call("s3", "delete_object", **bucket, Key=key, VersionId=marker)
-
-
-@contextmanager
-def overwritten(context: Context, prefix: str, fragment: str, **how: Any) -> Iterator[str]:
-    """An object with a byte flipped or another class; the former version comes back."""
-    bucket = {"Bucket": context.settings.backup.bucket}
-    key = key_of(context, prefix, fragment)
-    with context.aws.stream(bucket["Bucket"], key) as chunks:
-        body = bytearray(b"".join(chunks))
-    if not how:
-        body[len(body) // 2] ^= 1
-    put = context.aws.call("s3", "put_object", **bucket, Key=key, Body=bytes(body), **how)
-    try:
-        yield key
-    finally:
-        context.aws.call("s3", "delete_object", **bucket, Key=key, VersionId=put["VersionId"])
 
 
 @pytest.mark.usefixtures("configured")
 def test_a_missing_segment_is_named_and_its_version_brings_it_back(context: Context) -> None:
     """Failure 3, which `verify` does not see."""
-    newest = backup_checks.restore_points(context)
-    assert not bad(newest)
-    info = backup_checks._stanza(context)
-    between = info.of_repo(1)[0].wal_stop
-    with deleted(context, f"live/archive/chronos/17-1/{between[:16]}/{between}-"):
+    assert not bad(backup_checks.restore_points(context))
+    with struck(context, "wal_segment_missing") as site:
         finding = backup_checks._continuity(context, 1)
         assert finding.status is Status.FAIL
-        assert between in finding.observed
+        assert site.kept["segment"] in finding.observed
     assert backup_checks._continuity(context, 1).status is Status.PASS
 
 
 @pytest.mark.usefixtures("configured")
-def test_a_flipped_object_a_lost_info_file_and_a_frozen_one_are_named(context: Context) -> None:
-    """Failures 8 and 5, in one reading of the repositories."""
-    with (
-        overwritten(context, "long-term/backup/", "/bundle/"),
-        deleted(context, "live/archive/chronos/archive.info"),
-        overwritten(
-            context, "live/archive/", "000000010000000000000001-", StorageClass="DEEP_ARCHIVE"
-        ),
-    ):
-        found = bad(backup_checks.verify_repositories(context))
-    assert {
-        "backup.repo2.verified",
-        "backup.repo1.info-files",
-        "backup.repo1.storage-class",
-    } <= found
+def test_a_flipped_object_and_a_frozen_and_a_lost_info_file_are_named(context: Context) -> None:
+    """Failures 8 and 5, each in one reading of the repositories."""
+    with struck(context, "object_flipped"):
+        assert bad(backup_checks.verify_repositories(context)) == {"backup.repo1.verified"}
+    with struck(context, "archive_info_frozen"):
+        assert "backup.repo1.storage-class" in bad(backup_checks.verify_repositories(context))
+    with struck(context, "backup_info_deleted"):
+        assert "backup.repo1.info-files" in bad(backup_checks.verify_repositories(context))
     assert not bad(backup_checks.verify_repositories(context))
 
 
@@ -385,11 +317,12 @@ def test_a_disabled_timer_a_failed_job_and_a_drifted_file_are_named_and_mended(
     context: Context, shell: Shell
 ) -> None:
     """Failure 7."""
-    shell("db", "sudo systemctl disable --now chronos-backup-diff.timer")
+    (timer,) = choose(["timer_disabled"])
+    timer.inject(Site(context))
     shell("db", "sudo chmod 0644 /etc/pgbackrest/pgbackrest.conf")
     shell("db", "sudo -u postgres touch /etc/postgresql/17/main/conf.d/70-new.conf")
     assert bad(backup_checks.schedule_check(context)) == {
-        "backup.timer.diff",
+        timer.finding,
         "backup.config-files",
     }
     assert [c.id for c in make_plan(backup.PGBACKREST_CONFIG, context).changes] == [
@@ -403,22 +336,13 @@ def test_a_disabled_timer_a_failed_job_and_a_drifted_file_are_named_and_mended(
 @pytest.mark.usefixtures("configured")
 def test_rights_that_grew_and_another_passphrase_are_named(context: Context) -> None:
     """Failures 10 and 6."""
-    user = context.settings.backup.host_iam_user
-    broad = '{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
-    given = {"UserName": user, "PolicyName": "convenience"}
-    context.aws.call("iam", "put_user_policy", **given, PolicyDocument=broad)
-    config = "/etc/pgbackrest/pgbackrest.conf"
-    context.ssh.run(
-        ["sed", "-i.kept", "s/^\\(repo1-cipher-pass=\\).*/\\1other/", config], sudo=True
-    )
-    try:
+    with struck(context, "rights_too_broad", "passphrase_wrong"):
         assert bad(host_checks.rights_check(context)) == {
             "backup.rights.least",
             "backup.passphrase-outside",
         }
-    finally:
-        context.ssh.run(["mv", f"{config}.kept", config], sudo=True)
-        context.aws.call("iam", "delete_user_policy", **given)
+    with struck(context, "passphrase_lost"):
+        assert bad(host_checks.rights_check(context)) == {"backup.passphrase-outside"}
     assert not bad(host_checks.rights_check(context))
 
 
