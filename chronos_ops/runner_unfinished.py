@@ -85,7 +85,7 @@ def _sweep(folder: Path, but: str = "") -> None:
 
 
 def end_kernel(folder: Path) -> None:
-    """A kernel outlives its runner by a moment: what it still makes nobody would remove.
+    """A kernel, or what it started, may outlive its runner: what it still makes stays.
 
     Raises ChronosError if it survives SIGKILL.
     """
@@ -94,13 +94,13 @@ def end_kernel(folder: Path) -> None:
     except TypeError:  # it was killed before it had one
         return
     deadline = time.monotonic() + _KILL_SECONDS
-    while kernel.alive():
+    while kernel.leads_a_group():
         kill_group(kernel.pid, signal.SIGKILL)
         if time.monotonic() > deadline:
             raise ChronosError(
                 f"the kernel of {folder.name} does not end",
-                f"pid {kernel.pid}",
-                hint=f"look at it with `ps {kernel.pid}`; nothing is torn down while it lives",
+                f"process group {kernel.pid}",
+                hint=f"look at it with `ps -g {kernel.pid}`; nothing is torn down while it lives",
             )
         time.sleep(0.02)
 
