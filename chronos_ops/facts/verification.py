@@ -71,6 +71,7 @@ def verification(stanza: str, repo: int, label: str = "") -> Fact[Verification]:
         f"--stanza={stanza}",
         f"--repo={repo}",
         *((f"--set={label}",) if label else ()),
+        "--job-retry=1",  # at once; the default pauses 15 s for each file of a broken bundle
         "--log-level-console=off",
         "--output=text",
         "--verbose",
