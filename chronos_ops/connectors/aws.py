@@ -138,6 +138,10 @@ class Aws:
                 self._identity = seen
             return self._identity
 
+    def with_key(self, key_id: Secret, secret: Secret) -> "Aws":
+        """The same account by one access key instead of the profile: to try what it may do."""
+        return _ByKey(self.settings, self.journal, key_id, secret)
+
     # -- secrets (SSM Parameter Store, SecureString)
 
     def ask_secret_exists(self, name: str) -> bool:
@@ -304,4 +308,26 @@ class Aws:
             f"the login of AWS profile {profile!r} has expired",
             error,
             hint=f"aws sso login --profile {profile}",
+        )
+
+
+class _ByKey(Aws):
+    """Its identity is not asked first: a key that was revoked has none."""
+
+    def __init__(
+        self, settings: AwsSettings, journal: Journal | None, key_id: Secret, secret: Secret
+    ) -> None:
+        super().__init__(settings, journal)
+        self._key = key_id, secret
+
+    def _right_account(self, service: str) -> None:
+        """Nothing to ask."""
+
+    def _new_session(self) -> Any:
+        os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+        key_id, secret = self._key
+        return boto3.session.Session(
+            aws_access_key_id=key_id.reveal(),
+            aws_secret_access_key=secret.reveal(),
+            region_name=self.settings.region,
         )

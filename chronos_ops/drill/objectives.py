@@ -54,6 +54,16 @@ class PhaseClock:
         return self._clock()
 
     @property
+    def ends(self) -> dict[str, float]:
+        """Seconds from the fault to the end of each closed phase."""
+        found: dict[str, float] = {}
+        total = 0.0
+        for phase in self.phases:
+            total += phase.seconds
+            found[phase.name] = round(total, 3)
+        return found
+
+    @property
     def elapsed(self) -> float:
         """Seconds from the fault to the end of the last closed phase."""
         return self._last - self.fault
@@ -154,11 +164,7 @@ def recovery_point_bound(settings: Settings, push_seconds: float) -> float:
 
 def achieved(clock: PhaseClock, loss: Loss, *, pitr: bool) -> Achieved:
     """The result's figures; the recovery time is the later of first write and verified."""
-    ends: dict[str, float] = {}
-    total = 0.0
-    for phase in clock.phases:
-        total += phase.seconds
-        ends[phase.name] = round(total, 3)
+    ends = clock.ends
     first_write, verified = ends.get("first_write"), ends.get("verify")
     done = first_write is not None and verified is not None
     return Achieved(

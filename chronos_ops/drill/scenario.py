@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import ClassVar, Literal
 
 from chronos_ops.drill.state import Drill
+from chronos_ops.drill.steady import SteadyState, look
 from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.outcome import Outcome
@@ -70,6 +71,39 @@ class Scenario:
 
     def bring_back(self, context: Context, drill: Drill) -> Outcome:
         return self.nothing("the restored database is whole, nothing is brought back")
+
+    # -- a recovery for real alone (D9)
+
+    def fence(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("a drill gives nobody up")
+
+    def cut_over(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("the target's address stays where it is")
+
+    def archiving_on(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("a restored copy of a drill archives nowhere")
+
+    def full_backup(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("a drill writes into no repository of the target")
+
+    def timers(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("a restored copy of a drill schedules nothing")
+
+    def harden(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("a drill host lives for minutes, closed to all but the operators")
+
+    def monitor(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("nobody waits for a drill host")
+
+    def look_over(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("the target was not touched")
+
+    def adopt(self, context: Context, drill: Drill) -> Outcome:
+        return self.nothing("the parameter file names the target's own host")
+
+    def steady(self, context: Context, drill: Drill) -> SteadyState | None:
+        """The target's steady state; None: nobody serves there now."""
+        return look(context)
 
     def nothing(self, why: str) -> Outcome:
         """The outcome of a step without work here."""

@@ -16,7 +16,8 @@ def leave_stamp(runbook: str, context: Context, verdict: Verdict) -> list[str]:
     A host that cannot be written to does not undo the recovery that was proven: it is said, kept in
     the journal, and `drill_age_hours` goes on growing.
     """
-    if runbook != RUNBOOK or verdict is not Verdict.PASSED:
+    recovered = getattr(context.parameters, "mode", "") == "recover"  # no drill
+    if runbook != RUNBOOK or recovered or verdict is not Verdict.PASSED:
         return []
     try:
         context.ssh.put(DRILL_STAMP, f"{time.time():.0f} {context.run_id}\n")

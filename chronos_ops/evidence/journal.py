@@ -30,7 +30,7 @@ class Event:
     seq: int
     at: str
     monotonic: float
-    event: str  # begin, end, resource, removed, note
+    event: str  # begin, end, resource, removed, kept, note
     name: str
     kind: str = ""
     data: dict[str, Any] = field(default_factory=dict)
@@ -84,6 +84,10 @@ class FileJournal:
     def removed(self, name: str) -> None:
         """The resource is gone, seen by a probe."""
         self._close({"event": "removed", "name": name})
+
+    def kept(self, names: Sequence[str], why: str) -> None:
+        """These resources stay: no teardown of this run undoes them. All of them, or an OSError."""
+        self._write({"event": "kept", "name": why, "data": {"resources": list(names)}})
 
     def note(self, name: str, **data: Any) -> None:
         """A fact worth keeping."""
@@ -154,7 +158,7 @@ class FileJournal:
 
 def _must_survive(line: dict[str, Any]) -> bool:
     """Even a power failure here: what undo needs. All else survives the death of the process."""
-    return line["event"] in ("resource", "removed") or (
+    return line["event"] in ("resource", "removed", "kept") or (
         line["event"] == "begin" and line.get("kind") == "deed"
     )
 

@@ -60,7 +60,7 @@ def build_result(
         run_id=str(start.get("run_id") or folder.name),
         runbook=str(start.get("runbook", "")),
         target=str(parameters.get("target") or folder.parent.name),
-        scenario=parameters.get("scenario"),
+        scenario=_scenario(parameters),
         verdict=Verdict.UNKNOWN,
         started_at=str(start.get("started_at", "")),
         ended_at=stamp(utc_now()),
@@ -171,6 +171,11 @@ def _broken(
     return reasons
 
 
+def _scenario(parameters: dict[str, Any]) -> str | None:
+    """A recovery for real is no scenario of a drill, and counts as none (D9)."""
+    return "recover" if parameters.get("mode") == "recover" else parameters.get("scenario")
+
+
 def _unproven_teardown(events: Iterable[Event]) -> list[Reason]:
     left: dict[str, None] = {}
     for event in events:
@@ -178,6 +183,9 @@ def _unproven_teardown(events: Iterable[Event]) -> list[Reason]:
             left[event.name] = None
         elif event.event == "removed":
             left.pop(event.name, None)
+        elif event.event == "kept":  # said before the deed: it is production from then on (D9)
+            for name in event.data.get("resources", []):
+                left.pop(name, None)
     return [(Verdict.FAILED, f"not proven to be removed: {name}") for name in left]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from chronos_ops.connectors.aws import Aws, AwsRefused
 from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.execution.power import lead, start_instance
 from chronos_ops.execution.provision import destroy
 from chronos_ops.model.errors import ChronosError, Refused, UsageError
 from chronos_ops.model.plan import (
@@ -15,12 +16,15 @@ from chronos_ops.model.plan import (
     Deed,
     DestroyInstance,
     EmptyPrefix,
+    LeadStaticIp,
     PutSecret,
     RemoveFile,
     RemoveIamUser,
     RemoveSecret,
+    ReviveKey,
     RunCommand,
     RunSql,
+    StartInstance,
     WriteFile,
 )
 from chronos_ops.model.secret import Secret
@@ -84,6 +88,12 @@ class Doer:
             case RemoveIamUser():
                 _guard(deed.name, deed.run_id, "IAM user")
                 remove_iam_user(self.aws, deed.name)
+            case LeadStaticIp():
+                lead(self.aws, deed.name, deed.instance, deed.run_id)
+            case ReviveKey():
+                revive_key(self.aws, deed.user, deed.ending)
+            case StartInstance():
+                start_instance(self.aws, deed.name)
             case RemoveSecret():
                 _guard(deed.name, deed.run_id, "secret")
                 gone_ok(lambda: self.aws.call("ssm", "delete_parameter", Name=deed.name))
@@ -183,6 +193,18 @@ def empty_prefix(aws: Aws, bucket: str, prefix: str) -> None:
         )
         if answer.get("Errors"):
             raise ChronosError(f"objects below {bucket}/{prefix} stayed", answer["Errors"][:3])
+
+
+def revive_key(aws: Aws, user: str, ending: str) -> None:
+    """Make an IAM user's key active again, named by the end of its id."""
+
+    def revive() -> None:
+        for key in aws.call("iam", "list_access_keys", UserName=user)["AccessKeyMetadata"]:
+            if key["AccessKeyId"].endswith(ending):
+                which = {"UserName": user, "AccessKeyId": key["AccessKeyId"]}
+                aws.call("iam", "update_access_key", Status="Active", **which)
+
+    gone_ok(revive)
 
 
 def remove_iam_user(aws: Aws, name: str) -> None:

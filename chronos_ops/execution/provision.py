@@ -161,6 +161,12 @@ def destroy(aws: Aws, name: str, run_id: str) -> None:
                 f"the instance {name} was not made by run {run_id!r}",
                 f"{RUN_TAG}={instance.run_id or '(no tag)'}",
             )
+        if instance.is_static_ip:
+            raise Refused(
+                f"the instance {name} has a static address: it serves, and is no drill host",
+                instance.address,
+                hint="after a recovery for real run disaster_recovery again with mode=recover",
+            )
         _until(
             aws.journal, f"{name} accepts its deletion", DELETE_SECONDS, lambda: _delete(aws, name)
         )

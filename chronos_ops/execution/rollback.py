@@ -32,7 +32,7 @@ Resource = tuple[str, list[Deed]]
 
 
 def pending_resources(folder: Path) -> list[Resource]:
-    """Resources of a run that no `removed` line closes, newest first. Reads journal.jsonl."""
+    """Resources of a run that no `removed` or `kept` line closes, newest first."""
     found: dict[str, list[Deed]] = {}
     for line in _lines(folder / "journal.jsonl"):
         name = str(line.get("name", ""))
@@ -40,6 +40,9 @@ def pending_resources(folder: Path) -> list[Resource]:
             found[name] = [_DEED.validate_python(undo) for undo in line.get("undo", [])]
         elif line.get("event") == "removed":
             found.pop(name, None)
+        elif line.get("event") == "kept":
+            for kept in line.get("data", {}).get("resources", []):
+                found.pop(kept, None)
     return list(reversed(found.items()))
 
 

@@ -69,6 +69,21 @@ def host_keys(name: str) -> Fact[tuple[str, ...]]:
     return Fact(f"lightsail.host_keys.{name}", question, _read_host_keys)
 
 
+@dataclass(frozen=True)
+class StaticIp:
+    """A static address; `attached_to` is "" while it leads to nobody."""
+
+    name: str
+    address: str
+    attached_to: str
+
+
+def static_ips() -> Fact[list[StaticIp]]:
+    """All static addresses of the account's region."""
+    question = AwsQuestion("lightsail", "get_static_ips", paginate=True)
+    return Fact("lightsail.static_ips", question, _read_static_ips)
+
+
 def snapshots() -> Fact[list[Snapshot]]:
     """All instance snapshots of the account's region."""
     question = AwsQuestion("lightsail", "get_instance_snapshots", paginate=True)
@@ -79,6 +94,16 @@ def bundle_disks() -> Fact[dict[str, int]]:
     """Disk sizes in GB by bundle id."""
     question = AwsQuestion("lightsail", "get_bundles", paginate=True)
     return Fact("lightsail.bundles", question, _read_bundle_disks)
+
+
+def _read_static_ips(answer: Any) -> list[StaticIp]:
+    try:
+        return [
+            StaticIp(i["name"], i["ipAddress"], i.get("attachedTo", "") if i["isAttached"] else "")
+            for i in _get(answer, "staticIps")
+        ]
+    except (KeyError, TypeError) as error:
+        raise UnreadableAnswer("not a Lightsail static address", error) from None
 
 
 def _read_snapshots(answer: Any) -> list[Snapshot]:

@@ -28,6 +28,9 @@ class Journal(Protocol):
     def removed(self, name: str) -> None:
         """The resource was removed, and a probe has seen that it is gone."""
 
+    def kept(self, names: tuple[str, ...], why: str) -> None:
+        """These resources stay: from now on no teardown of this run undoes them."""
+
     def note(self, name: str, **data: Any) -> None:
         """A fact worth keeping (a random offset, a chosen target)."""
 

@@ -112,6 +112,35 @@ class RemoveSecret(_Deed):
     run_id: str
 
 
+class LeadStaticIp(_Deed):
+    """Let a static address lead to an instance (""; one that is gone: to nobody).
+
+    Refused while it leads to an instance that is neither that one nor tagged
+    `chronos:run=<run_id>`: who serves there now is not this run's to take off.
+    """
+
+    kind: Literal["lead_static_ip"] = "lead_static_ip"
+    name: str
+    instance: str
+    run_id: str
+
+
+class ReviveKey(_Deed):
+    """Make an IAM user's access key active again, named by the end of its id (R5); nothing if
+    there is no such key any more."""
+
+    kind: Literal["revive_key"] = "revive_key"
+    user: str
+    ending: str
+
+
+class StartInstance(_Deed):
+    """Start an instance that was stopped; nothing if it runs, or is gone."""
+
+    kind: Literal["start_instance"] = "start_instance"
+    name: str
+
+
 Deed = (
     RunCommand
     | WriteFile
@@ -123,6 +152,9 @@ Deed = (
     | EmptyPrefix
     | RemoveIamUser
     | RemoveSecret
+    | LeadStaticIp
+    | StartInstance
+    | ReviveKey
 )
 
 

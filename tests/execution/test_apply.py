@@ -52,6 +52,9 @@ class FakeJournal:
     def removed(self, name: str) -> None:
         self.lines.append(("removed", name))
 
+    def kept(self, names: tuple[str, ...], why: str) -> None:
+        self.lines.append(("kept", why))
+
     def note(self, name: str, **data: Any) -> None:
         self.lines.append(("note", name))
 

@@ -116,8 +116,9 @@ def cell_rules(cell: Notebook) -> Iterator[str]:
         r"[0-9a-f]{8}(-[0-9a-f-]+)?", cell["id"]
     ):
         yield "the id is not hand-written"
-    if len(text.splitlines()) > 12:
-        yield "more than 12 lines"
+    most = 20 if "parameters" in tags(cell) else 12  # a line a parameter
+    if len(text.splitlines()) > most:
+        yield f"more than {most} lines"
     if re.search(r"^\s*[%!]|\?\s*$", text, re.MULTILINE):
         yield "a magic or a shell command"
         return

@@ -1,0 +1,57 @@
+"""Does the declared database live? Two primaries are worse than none (D9)."""
+
+import socket
+import time
+
+from chronos_ops.execution.context import Context
+from chronos_ops.facts.postgres import CLUSTERS
+from chronos_ops.model.errors import ChronosError
+from chronos_ops.plans.cluster import declared_cluster
+
+_KNOCK_SECONDS = 3.0
+_SPLIT_BRAIN = (
+    "two primaries would take writes beside each other, and one of the two histories would be lost "
+    "(split brain). If it must be given up nevertheless: `-p although_alive=true`"
+)
+
+
+def signs_of_life(context: Context, looks: int) -> str:
+    """What answers at the declared address in any of so many looks, a second apart; "": nothing.
+
+    An open port counts, whatever is behind it: a server that hangs may go on at any moment.
+    """
+    host, port = context.settings.host.address, context.settings.postgres.port
+    for number in range(looks):
+        began = time.monotonic()
+        if context.settings.postgres.connect == "tcp" and answers(host, port):
+            return f"{host}:{port} accepts connections"
+        if said := _online(context):
+            return said
+        if number + 1 < looks:
+            time.sleep(max(0.0, began + 1.0 - time.monotonic()))
+    return ""
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether somebody accepts a TCP connection there."""
+    try:
+        with socket.create_connection((host, port), timeout=_KNOCK_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _online(context: Context) -> str:
+    try:
+        clusters = context.ask(CLUSTERS)
+    except ChronosError:
+        return ""  # no way in: nothing is known of it from there
+    cluster = declared_cluster(context.settings, clusters)
+    if cluster is None or not cluster.status.startswith("online"):
+        return ""
+    return f"{cluster.version}/{cluster.name} is {cluster.status} on {context.ssh.address.host}"
+
+
+def split_brain() -> str:
+    """Why a healthy database is not given up, and what says so nevertheless."""
+    return _SPLIT_BRAIN
