@@ -30,6 +30,10 @@ class Fault:
     # A step's cell id: strike when it has ended, the run's processes being stopped meanwhile.
     strike_after: ClassVar[str] = ""
 
+    def asked(self, site: Site) -> Mapping[str, str]:  # noqa: ARG002 - of those that need it
+        """The parameters of that run, after the strike."""
+        return self.parameters
+
     def inject(self, site: Site) -> None:
         """Strike. Must raise if the fault did not take place."""
         raise NotImplementedError

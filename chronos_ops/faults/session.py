@@ -228,7 +228,7 @@ def _strike(
             inner = run_inner(
                 fault.runbook,
                 lab,
-                fault.parameters,
+                fault.asked(site),
                 kept,
                 fault.strike_after,
                 strike if inside else None,
