@@ -62,12 +62,14 @@ def independent_count(drill: Drill, loss: Loss) -> Finding:
 
 
 def earlier_points(context: Context, scenario: str) -> list[float]:
-    """Recovery points of this target's earlier drills of the same scenario, oldest first."""
+    """Recovery points of this target's earlier drills of the same scenario, oldest first, each
+    pass of them."""
     found: list[float] = []
     for path in sorted(context.folder.parent.glob("*/result.json")):
         result = read_result(path.parent)
         if result is None or result.scenario != scenario or path.parent == context.folder:
             continue
-        if result.achieved.recovery_point_seconds is not None:
-            found.append(result.achieved.recovery_point_seconds)
+        passes = result.measures.get("passes") or [result.achieved.model_dump()]
+        points = [one.get("recovery_point_seconds") for one in passes]
+        found += [point for point in points if point is not None]
     return found

@@ -59,7 +59,7 @@ class Dropping(Synthetic):
 
     def _more_commits(self, context: Context, drill: Drill, why: str) -> None:
         known = len(drill.writer.wait_for(1, 1).acked)
-        patience = 60 + 3 * _COMMITS_AROUND / parameters(context).commits_per_second
+        patience = parameters(context).patience(_COMMITS_AROUND)
         with context.journal.interval("wait", why):
             drill.writer.wait_for(known + _COMMITS_AROUND, patience)
 
@@ -78,10 +78,9 @@ class Dropping(Synthetic):
 
     def provision_drill_host(self, context: Context, drill: Drill) -> Outcome:
         """The server lives: its newest WAL is sent to the repository first."""
-        rate = parameters(context).commits_per_second
         drill.writer.wait_for(  # commits that will be given up
             len(drill.writer.wait_for(1, 1).acked) + _COMMITS_AROUND,
-            60 + 3 * _COMMITS_AROUND / rate,
+            parameters(context).patience(_COMMITS_AROUND),
         )
         ssh = drill.primary.ssh
         stanza = drill.primary.settings.backup.stanza

@@ -42,9 +42,9 @@ _TIMERS = r"""
 """
 
 
-def make_host(context: Context, drill: Drill, settings: Settings) -> Outcome:
+def make_host(context: Context, drill: Drill, settings: Settings, database: int = 0) -> Outcome:
     """A host with what a restore needs, and closed to all but the operators."""
-    host = provision_drill_host(context, settings, "restored")
+    host = provision_drill_host(context, settings, "restored", database=database)
     drill.keep("host", host)
     phase = drill.clock.close("provision")
     made = host.provisioned
@@ -57,7 +57,11 @@ def make_host(context: Context, drill: Drill, settings: Settings) -> Outcome:
         f"{len(host.reach.backups)} backup sets, newest WAL segment {host.reach.newest_segment}.",
         phases=[phase],
         findings=list(host.findings),
-        measures={"provision_source": source, "machine_id": made.machine_id},
+        measures={
+            "provision_source": source,
+            "provision_bundle": made.bundle,
+            "machine_id": made.machine_id,
+        },
     )
 
 

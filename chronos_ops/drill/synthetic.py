@@ -44,6 +44,16 @@ def parameters(context: Context) -> DisasterRecovery:
     return cast(DisasterRecovery, context.parameters)
 
 
+def objectives(context: Context) -> Objectives:
+    """The run's own, else the target's."""
+    own, declared = parameters(context), context.settings.objectives
+    return Objectives(
+        recovery_time_seconds=own.objective_recovery_time_seconds or declared.recovery_time_seconds,
+        recovery_point_seconds=own.objective_recovery_point_seconds
+        or declared.recovery_point_seconds,
+    )
+
+
 class Synthetic(Scenario):
     """Makes a primary, backs it up, writes to it from outside. Subclasses strike it."""
 
@@ -113,11 +123,13 @@ class Synthetic(Scenario):
         drill.keep("writer", Writer(task, context.logs / "writer.log"))
         drill.keep("probe", Probe(self._probe_address(drill), password, self.probe_sql))
         with context.journal.interval("wait", "the first acknowledged commits"):
-            drill.writer.wait_for(_FIRST_COMMITS, timeout=60 + 3 / wanted.commits_per_second)
+            drill.writer.wait_for(_FIRST_COMMITS, timeout=wanted.patience(_FIRST_COMMITS))
         drill.probe.start()
+        rate = wanted.commits_per_second
+        speed = f"{rate:g} rows a second" if rate else "as fast as it can"
         return Outcome(
-            summary=f"A writer outside commits {wanted.commits_per_second:g} rows a second, one a "
-            "commit; a probe outside asks once a second.",
+            summary=f"A writer outside commits {speed}, one row a commit; a probe outside asks "
+            "once a second.",
         )
 
     def baseline_backup(self, context: Context, drill: Drill) -> Outcome:
@@ -195,29 +207,24 @@ class Synthetic(Scenario):
     def account(self, context: Context, drill: Drill) -> Outcome:
         loss = hold_against_record(context, drill, self.promised_until(drill))
         found = achieved(drill.clock, loss, pitr=self.point_in_time)
-        own = parameters(context)
-        objectives = Objectives(
-            recovery_time_seconds=own.objective_recovery_time_seconds
-            or context.settings.objectives.recovery_time_seconds,
-            recovery_point_seconds=own.objective_recovery_point_seconds
-            or context.settings.objectives.recovery_point_seconds,
-        )
+        wanted = objectives(context)
         earlier = earlier_points(context, self.id)
         bound = recovery_point_bound(context.settings, drill.push_seconds)
         findings = [independent_count(drill, loss), judge_gap_free(drill.record, loss)]
         findings += self.sides(drill, loss)
-        findings += judge_objectives(found, objectives, None if self.point_in_time else bound)
+        findings += judge_objectives(found, wanted, None if self.point_in_time else bound)
         measures = {
             "commits": around_fault(drill.record, drill.recovered, drill.struck.began),
             "recovery_point_bound_seconds": round(bound, 3),
             "lost_ranges": ranges(c.seq for c in loss.lost),
+            "promised_commits": loss.promised,
             "in_doubt": len(drill.record.in_doubt),
             "in_doubt_recovered": len(loss.unasked),
             "fault_offset_seconds": round(drill.struck.began - drill.window_began, 3),
         }
         return Outcome(
             summary=self.summary(drill, loss),
-            table=arithmetic(context.settings, objectives, found, drill.push_seconds, earlier),
+            table=arithmetic(context.settings, wanted, found, drill.push_seconds, earlier),
             findings=findings,
             achieved=found,
             measures=measures,
