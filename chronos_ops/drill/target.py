@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from chronos_ops.facts.backups import BackupSet
-from chronos_ops.facts.wal_archive import Archive
+from chronos_ops.facts.wal_archive import Archive, History
 from chronos_ops.model.errors import Rule, UsageError
-from chronos_ops.model.recovery_target import REACHABLE, RecoveryTarget
+from chronos_ops.model.recovery_target import REACHABLE, WHOLE, RecoveryTarget
 from chronos_ops.model.wal import Lsn, WalSegment
 
 HAS_BACKUP = Rule(
@@ -24,6 +24,7 @@ class Line:
 
     newest: WalSegment
     until: datetime | None = None  # last moment known to be archived; None: not known
+    history: History | None = None  # where it left its ancestors; None: not known
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,36 @@ class Reach:
         """The newest segment of the latest timeline."""
         return self.lines[self.timeline].newest if self.lines else None
 
-    def line(self, target: RecoveryTarget) -> Line | None:
-        """The timeline that recovery to this target follows, or None if it is not archived."""
-        if target.timeline.isdigit():
-            return self.lines.get(int(target.timeline))
-        if target.timeline == "current" and self.backups:
-            newest = max(self.backups, key=lambda item: item.stopped)
-            return self.lines.get(WalSegment.parse(newest.wal_stop).timeline)
-        return self.lines.get(self.timeline)
+    def wanted(self, target: RecoveryTarget) -> int | None:
+        """The timeline that recovery follows; None: that of the backup which is restored."""
+        if target.timeline == "current" or target.kind == "immediate":
+            return None
+        return int(target.timeline) if target.timeline.isdigit() else self.timeline or None
+
+    def leads(self, backup: BackupSet, timeline: int | None) -> bool:
+        """Whether recovery from a backup can follow a timeline: it was taken on it, or on an
+        ancestor before the timeline left that one."""
+        own = timeline_of(backup)
+        if timeline is None or own in (0, timeline):
+            return True
+        line = self.lines.get(timeline)
+        if line is None or line.history is None:
+            return own < timeline
+        left = dict(line.history).get(own)
+        return left is not None and Lsn.parse(backup.lsn_stop) <= left
+
+
+def timeline_of(backup: BackupSet) -> int:
+    """On which a backup ended; 0: it does not say."""
+    return WalSegment.parse(backup.wal_stop).timeline if backup.wal_stop else 0
 
 
 def reach_of(
-    backups: Sequence[BackupSet], archive: Archive | None, *, clock: bool = False
+    backups: Sequence[BackupSet],
+    archive: Archive | None,
+    histories: Mapping[int, History] | None = None,
+    *,
+    clock: bool = False,
 ) -> Reach:
     """From what lies in a repository; `clock`: what was stored last ends the reach."""
     lines: dict[int, Line] = {}
@@ -63,7 +82,8 @@ def reach_of(
         if known is None or segment > known.newest:
             stored = archive.stored_at.get(str(segment), 0) if archive else 0
             until = datetime.fromtimestamp(stored, UTC) if clock else None
-            lines[segment.timeline] = Line(segment, until)
+            history = (histories or {}).get(segment.timeline)
+            lines[segment.timeline] = Line(segment, until, history)
     return Reach(tuple(backups), lines)
 
 
@@ -79,38 +99,43 @@ def choose_backup(target: RecoveryTarget, reach: Reach, *, after: Lsn | None = N
         raise UsageError(
             "the repository holds no backup", hint="make a full backup first", breaks=HAS_BACKUP
         )
-    line = reach.line(target)
-    if line is None and target.timeline.isdigit():
+    timeline = reach.wanted(target)
+    if target.timeline.isdigit() and timeline not in reach.lines:
         there = ", ".join(map(str, sorted(reach.lines))) or "none"
         raise unreachable(target, f"no WAL of that timeline is archived (there is: {there})")
-    if target.kind == "latest":
+    sets = [item for item in sets if reach.leads(item, timeline)]
+    if not sets:
+        raise unreachable(target, f"no backup was taken before timeline {timeline} began, or on it")
+    if target.kind in WHOLE:
         return sets[-1]
-    if target.kind == "time":
-        return _for_moment(target, sets, line)
     position = target.lsn if target.kind == "lsn" else after
-    if position is None:
+    if target.kind == "time":
+        fit = _before_moment(target, sets)
+    elif position is None:
         return sets[0]
-    fit = [item for item in sets if item.lsn_stop and Lsn.parse(item.lsn_stop) <= position]
+    else:
+        fit = [item for item in sets if item.lsn_stop and Lsn.parse(item.lsn_stop) <= position]
     if not fit:
-        raise unreachable(target, f"before the first backup ended ({sets[0].lsn_stop})")
-    if target.kind == "lsn":
-        _held(target, position, line)
+        first = f"{datetime.fromtimestamp(sets[0].stopped, UTC)}, {sets[0].lsn_stop or 'no LSN'}"
+        raise unreachable(target, f"before the first backup ended ({first})")
+    line = reach.lines.get(timeline_of(fit[-1]) if timeline is None else timeline)
+    _held(target, position if target.kind == "lsn" else None, line)
     return fit[-1]
 
 
-def _for_moment(target: RecoveryTarget, sets: Sequence[BackupSet], line: Line | None) -> BackupSet:
+def _before_moment(target: RecoveryTarget, sets: Sequence[BackupSet]) -> list[BackupSet]:
     """pgBackRest tells a backup's end in whole seconds: the moment must lie in a later one."""
     assert target.moment is not None
-    if line is not None and line.until is not None and target.moment > line.until:
-        raise unreachable(target, f"after the last archived WAL ({line.until})")
-    fit = [item for item in sets if item.stopped + 1 <= target.moment.timestamp()]
-    if not fit:
-        first = datetime.fromtimestamp(sets[0].stopped, UTC)
-        raise unreachable(target, f"before the first backup ended ({first})")
-    return fit[-1]
+    return [item for item in sets if item.stopped + 1 <= target.moment.timestamp()]
 
 
-def _held(target: RecoveryTarget, position: Lsn, line: Line | None) -> None:
+def _held(target: RecoveryTarget, position: Lsn | None, line: Line | None) -> None:
+    """The archived WAL goes as far as a moment or a position."""
+    until = None if line is None else line.until
+    if target.moment is not None and until is not None and target.moment > until:
+        raise unreachable(target, f"after the last archived WAL ({until})")
+    if position is None:
+        return
     if line is None:
         raise unreachable(target, "no WAL is archived")
     newest = line.newest

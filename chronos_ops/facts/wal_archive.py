@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from chronos_ops.facts.reading import json_value
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import Fact, Rows, ShellAnswer, ShellQuestion, SqlQuestion
-from chronos_ops.model.wal import DEFAULT_SEGMENT_BYTES, WalSegment
+from chronos_ops.model.wal import DEFAULT_SEGMENT_BYTES, Lsn, WalSegment
 
 
 @dataclass(frozen=True)
@@ -141,3 +141,34 @@ def segment_stored(stanza: str, repo: int, archive_id: str, segment: str) -> Fac
         return any(str(path).startswith(segment) for path in listing)
 
     return Fact("segment_stored", ShellQuestion(argv, user="postgres"), read)
+
+
+History = tuple[tuple[int, Lsn], ...]  # ancestors of a timeline, and where it left each
+_HISTORIES = r"""
+set -eu
+stanza=$1; repo=$2; path=archive/$stanza/$3
+ask() { pgbackrest --stanza="$stanza" --repo="$repo" --log-level-console=off "$@"; }
+for name in $(ask --filter='[.]history$' repo-ls "$path"); do
+    echo "== $name"
+    ask repo-get "$path/$name"
+    echo
+done
+"""
+_LEFT = re.compile(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)\b")
+
+
+def _read_histories(answer: ShellAnswer) -> dict[int, History]:
+    found: dict[int, History] = {}
+    for text in re.split("(?m)^== ", answer.stdout)[1:]:
+        name, *lines = text.splitlines()
+        left = [match for line in lines if (match := _LEFT.match(line))]
+        if not re.fullmatch(r"[0-9A-F]{8}\.history", name) or not left:
+            raise UnreadableAnswer("not a timeline's history", text[:120])
+        found[int(name[:8], 16)] = tuple((int(m[1]), Lsn.parse(m[2])) for m in left)
+    return found
+
+
+def histories(stanza: str, repo: int, archive_id: str) -> Fact[dict[int, History]]:
+    """The archived history of each timeline but the first (PostgreSQL manual, "Timelines")."""
+    argv = ("sh", "-c", _HISTORIES, "histories", stanza, str(repo), archive_id)
+    return Fact("wal_histories", ShellQuestion(argv, user="postgres"), _read_histories)
