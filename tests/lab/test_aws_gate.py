@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chronos_ops.connectors.aws import Aws, AwsRefused
+from chronos_ops.execution.deeds import empty_prefix
 from chronos_ops.lab import aws as lab_aws
 from chronos_ops.lab import control
 from chronos_ops.lab.control import LabStatus
@@ -144,23 +145,29 @@ def test_keys_lie_on_disk_for_their_owner_alone(aws: Aws) -> None:
         assert (folder / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_was_made_outlives_a_clean_stop(lab: LabStatus, aws: Aws, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_made_outlives_the_emulator(
+    lab: LabStatus, aws: Aws, tmp_path: Path, how: signal.Signals
+) -> None:
     bucket = "outlives-a-stop"
     where = {"LocationConstraint": aws.settings.region}
     aws.call("s3", "create_bucket", Bucket=bucket, CreateBucketConfiguration=where)
     aws.call("s3", "put_object", Bucket=bucket, Key="a/b", Body=b"kept")
     aws.put_secret("/outlives/a-stop", Secret("kept too"))
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    versions = {"Status": "Enabled"}
     with iam_user(aws, "outlives", [statement], tmp_path) as caller:
+        aws.call("s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration=versions)
         pid = control.request(lab.name, "services")["aws"]["pid"]
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, how)
         _wait_gone(pid)
         lab_aws.bootstrap(lab.user_dir, lab.gateway, 4566)
         with caller.stream(bucket, "a/b") as chunks:
             assert b"".join(chunks) == b"kept"
+    assert aws.call("s3", "get_bucket_versioning", Bucket=bucket)["Status"] == "Enabled"
     assert aws.get_secret("/outlives/a-stop").reveal() == "kept too"
     aws.call("ssm", "delete_parameter", Name="/outlives/a-stop")
-    aws.call("s3", "delete_object", Bucket=bucket, Key="a/b")
+    empty_prefix(aws, bucket, "")
     aws.call("s3", "delete_bucket", Bucket=bucket)
 
 

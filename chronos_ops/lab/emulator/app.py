@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import threading
 import uuid
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -57,6 +58,7 @@ _lab = Lightsail(
     Hosts(Path(os.environ["CHRONOS_LAB_SOCKET"])),
 )
 _background: set[asyncio.Task[None]] = set()
+_saving = threading.Lock()
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +92,23 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     except gate.Denied as denied:
         await _refuse(send, headers, denied)
         return
-    await ministack.app(scope, receive, send)
+    await ministack.app(scope, receive, _remembering(scope, send, headers))
+
+
+def _remembering(scope: Scope, send: Send, headers: dict[str, str]) -> Send:
+    """Users, keys, secrets and buckets' settings are on disk before they are acknowledged."""
+    credential = headers.get("authorization", "").partition("Credential=")[2].partition(",")[0]
+    service = credential.split("/")[-2] if credential.count("/") > 1 else ""
+    a_bucket = scope["method"] in ("PUT", "DELETE") and "/" not in scope["path"].strip("/")
+    if service not in ("iam", "ssm") and not (service == "s3" and a_bucket):
+        return send
+
+    async def answered(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] < 300:
+            await asyncio.to_thread(save_everything, service)
+        await send(message)
+
+    return answered
 
 
 async def _lightsail(request: gate.Request, name: str) -> tuple[int, dict[str, Any]]:
@@ -128,15 +146,17 @@ def _with_start_up(send: Send) -> Send:
 
 
 async def _save_now_and_then() -> None:
-    """ministack saves at a clean stop only: a killed lab must not forget its IAM users."""
+    """ministack saves at a clean stop only, and a lab may be killed."""
     while True:
         await asyncio.to_thread(save_everything)
         await asyncio.sleep(_SAVE_EVERY_SECONDS)
 
 
-def save_everything() -> None:
+def save_everything(*only: str) -> None:
     """Write what ministack's services hold; objects and Lightsail's records are on disk already."""
-    persistence.save_all(ministack._build_persistence_save_dict())
+    states = ministack._build_persistence_save_dict()
+    with _saving:  # its temporary files have one name for all
+        persistence.save_all({n: state for n, state in states.items() if n in (only or states)})
 
 
 async def _whole_body(receive: Receive) -> bytes:
