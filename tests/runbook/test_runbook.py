@@ -12,12 +12,15 @@ from chronos_ops.evidence.folder import make_folder
 from chronos_ops.evidence.journal import read_journal
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.evidence.steps import StepRecord, read_steps
+from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import (
     ChronosError,
     Deviated,
     Refused,
+    Rule,
     TransportError,
     UnfitTarget,
+    UsageError,
 )
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.outcome import Outcome
@@ -160,6 +163,24 @@ def test_what_is_found_on_the_target_is_a_failure_not_wrong_usage(make: Make) ->
     error = record_of(run, "archiving").error
     assert error is not None
     assert error.exit_status == 1  # so that the runner keeps the folder
+
+
+def test_a_rule_that_a_step_finds_broken_is_a_finding_of_the_record(make: Make) -> None:
+    rule = Rule("drill.target.reachable", "the target can be reached", "within the archive", "D7")
+
+    def look(_: Context) -> Outcome:
+        raise UsageError("it cannot", "lsn:FF/0", hint="name another", breaks=rule)
+
+    run = make()
+    with pytest.raises(UsageError):
+        run.step("check-target", look)
+    record = record_of(run, "check-target")
+    assert record.error is not None
+    assert record.error.exit_status == 1  # so that the runner keeps the folder
+    assert record.outcome is not None
+    (found,) = record.outcome.findings
+    assert (found.id, found.status, found.hint) == (rule.id, Status.FAIL, "name another")
+    assert found.observed == "it cannot: lsn:FF/0"
 
 
 def test_a_step_that_needs_consent_is_not_done_without(make: Make) -> None:
