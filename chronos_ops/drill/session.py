@@ -1,14 +1,17 @@
 """What the runbook's cells call: one method a step, each handed to the scenario (D8)."""
 
-from chronos_ops.drill import pitr, scenario, steady
+from chronos_ops.drill import forecasting, passes, pitr, scenario, steady
+from chronos_ops.drill.recover import scenario as recover
 from chronos_ops.drill.scenario import Scenario
 from chronos_ops.drill.snapshot import check_snapshot
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.steady import SteadyState
 from chronos_ops.drill.synthetic import parameters
+from chronos_ops.drill.zones import other_readings
 from chronos_ops.execution.context import Context
+from chronos_ops.model.errors import UsageError
 from chronos_ops.model.outcome import Outcome
-from chronos_ops.model.recovery_target import parse_target
+from chronos_ops.model.recovery_target import REACHABLE, parse_target
 from chronos_ops.model.timing import utc_now
 
 
@@ -22,7 +25,12 @@ class DrillSession:
 
     def _of(self, context: Context) -> Scenario:
         if self._scenario is None:
-            self._scenario = scenario.find(parameters(context).scenario)
+            wanted = parameters(context)
+            self._scenario = (
+                recover.find(context)
+                if wanted.mode == "recover"
+                else scenario.find(wanted.scenario)
+            )
         return self._scenario
 
     # -- steps, in the order of the runbook
@@ -31,23 +39,24 @@ class DrillSession:
         """Refuse an unknown scenario, snapshot or target before anything is touched."""
         found = self._of(context)
         scenario.refuse_subject(found, context.settings)
-        asked = parse_target(parameters(context).recovery_target, utc_now())
         source = check_snapshot(context) or "the bare image"
-        outcome = found.check_target(context, self.drill, asked)
+        words = parameters(context).recovery_target
+        try:
+            asked = parse_target(words, utc_now())
+            outcome = found.check_target(context, self.drill, asked)
+        except UsageError as error:
+            if error.breaks is REACHABLE and context.parameters.reaches_target:
+                error.add(*other_readings(context.ssh, words))
+            raise
         return outcome.model_copy(
             update={"summary": f"{outcome.summary} Hosts are made from {source}."}
         )
 
     def steady_state_before(self, context: Context) -> Outcome:
         """Look at the target's steady state, and for forgotten drill hosts."""
-        self._before = steady.look(context)
-        findings = [
-            steady.judge_steady(self._before, None, "before"),
-            steady.judge_leftovers(context, own=False),
-        ]
-        return Outcome(
-            summary=f"{self._before.cluster}, timeline {self._before.timeline}.", findings=findings
-        )
+        outcome, self._before = self._steady(context, "before")
+        findings = [*outcome.findings, steady.judge_leftovers(context, own=False)]
+        return outcome.model_copy(update={"findings": findings})
 
     def provision_primary(self, context: Context) -> Outcome:
         """Make the host that will be lost, with PostgreSQL on it."""
@@ -101,9 +110,66 @@ class DrillSession:
         """Bring the dropped rows back and compare them."""
         return self._of(context).bring_back(context, self.drill)
 
+    def repeats(self, context: Context) -> Outcome:
+        """Run the whole sequence again, as often as `repeat` says; the worst pass counts."""
+        if parameters(context).mode == "recover":
+            return self._of(context).nothing("a recovery for real happens once")
+        return passes.repeats(context, self._of(context), self._anew)
+
+    def forecast(self, context: Context) -> Outcome:
+        """Foretell the recovery time of other sizes, held against sizes that were restored."""
+        if parameters(context).mode == "recover":
+            return self._of(context).nothing("a drill foretells, a recovery measures")
+        return forecasting.tell(context, self._anew)
+
+    def _anew(self, context: Context) -> Drill:
+        """What the run has made goes before it makes more: memory and disk stay flat."""
+        self.stop(context)
+        passes.remove_all(context)
+        self.drill = Drill()
+        return self.drill
+
+    # -- mode recover alone (D9)
+
+    def fence(self, context: Context) -> Outcome:
+        """Give the lost host up: keys revoked, firewall closed, stopped; proven."""
+        return self._of(context).fence(context, self.drill)
+
+    def cut_over(self, context: Context) -> Outcome:
+        """Lead the target's address to the new host."""
+        return self._of(context).cut_over(context, self.drill)
+
+    def archiving_on(self, context: Context) -> Outcome:
+        """Give the declared configuration back, and archive to every repository."""
+        return self._of(context).archiving_on(context, self.drill)
+
+    def full_backup(self, context: Context) -> Outcome:
+        """Take a full backup to every repository at once."""
+        return self._of(context).full_backup(context, self.drill)
+
+    def timers(self, context: Context) -> Outcome:
+        """Schedule the backups."""
+        return self._of(context).timers(context, self.drill)
+
+    def harden(self, context: Context) -> Outcome:
+        """Apply the hardening runbook's stages to the new host."""
+        return self._of(context).harden(context, self.drill)
+
+    def monitor(self, context: Context) -> Outcome:
+        """Apply the monitoring runbook's stages to the new host."""
+        return self._of(context).monitor(context, self.drill)
+
+    def look_over(self, context: Context) -> Outcome:
+        """The backup runbook's looks at the new host."""
+        return self._of(context).look_over(context, self.drill)
+
+    def adopt(self, context: Context) -> Outcome:
+        """Name the new host in the parameter file."""
+        return self._of(context).adopt(context, self.drill)
+
     def steady_state_after(self, context: Context) -> Outcome:
         """The target is as it was before."""
-        return self._steady(context, "after")
+        return self._steady(context, "after")[0]
 
     def stop(self, context: Context) -> Outcome:
         """End the outside writer and probe; wait for a deletion that is under way."""
@@ -119,16 +185,19 @@ class DrillSession:
 
     def steady_state_teardown(self, context: Context) -> Outcome:
         """The target is as it was before, and nothing of this run is left."""
-        outcome = self._steady(context, "after-teardown")
+        outcome, _ = self._steady(context, "after-teardown")
         findings = [*outcome.findings, steady.judge_leftovers(context, own=True)]
         return outcome.model_copy(update={"findings": findings})
 
-    def _steady(self, context: Context, when: str) -> Outcome:
-        seen = steady.look(context)
-        return Outcome(
+    def _steady(self, context: Context, when: str) -> tuple[Outcome, SteadyState | None]:
+        seen = self._of(context).steady(context, self.drill)
+        if seen is None:
+            return Outcome(summary="The lost host is not looked at, the new one not yet."), None
+        outcome = Outcome(
             summary=f"{seen.cluster}, timeline {seen.timeline}.",
             findings=[steady.judge_steady(seen, self._before, when)],
         )
+        return outcome, seen
 
     # -- the backup runbook's
 
