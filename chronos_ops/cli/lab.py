@@ -37,6 +37,22 @@ def down(name: NameOption = "lab") -> None:
 
 
 @app.command()
+def keep(name: NameOption = "lab") -> None:
+    """Keep the lab as it is now, so that `put-back` makes it the same again; it boots anew."""
+    from chronos_ops.lab import control
+
+    control.keep(name, progress=tell)
+
+
+@app.command("put-back")
+def put_back(name: NameOption = "lab") -> None:
+    """Make the lab what it was when it was kept; what happened since is gone."""
+    from chronos_ops.lab import control
+
+    control.put_back(name, progress=tell)
+
+
+@app.command()
 def status(name: NameOption = "lab") -> None:
     """Say what runs; exit 1 if nothing does, or not all of it."""
     from chronos_ops.lab import control

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chronos_ops.lab import acme, aws, leftovers, protocol, target
+from chronos_ops.lab import acme, aws, checkpoint, leftovers, protocol, target
 from chronos_ops.lab.errors import LabError, LabImpossible
 from chronos_ops.lab.places import Places, places, state_root
 
@@ -24,7 +24,9 @@ __all__ = [
     "LabStatus",
     "down",
     "hosts",
+    "keep",
     "logs",
+    "put_back",
     "request",
     "ssh",
     "status",
@@ -235,6 +237,35 @@ def down(name: str = "lab", *, progress: Progress | None = None) -> None:
     target.parameters_file(where).unlink(missing_ok=True)
     if left := leftovers.traces(where):
         raise LabError("of this lab there is left", ", ".join(left))
+
+
+def keep(name: str, *, progress: Progress | None = None) -> LabStatus:
+    """Keep the lab as it is now, for `put_back`; it is up again afterwards. Raises LabError."""
+    return _around(name, checkpoint.keep, progress)
+
+
+def put_back(name: str, *, progress: Progress | None = None) -> LabStatus:
+    """Make the lab what it was when it was kept. Raises LabError: it never was."""
+    return _around(name, checkpoint.put_back, progress)
+
+
+def _around(
+    name: str,
+    deed: Callable[[Places, Callable[[str], object]], None],
+    progress: Progress | None,
+) -> LabStatus:
+    """Do it while the lab is paused."""
+
+    def as_root(what: str) -> None:
+        if not any("kept" in line for line in _as_root(where, what)):
+            raise LabError("somebody else holds this lab", name, hint="is another `lab up` at it?")
+
+    where = places(name)
+    if not leftovers.is_alive(where):
+        raise LabError("no such lab is up", repr(name), hint=f"./chronos lab up --name {name}")
+    checkpoint.pause(where)
+    deed(where, as_root)
+    return up(name, progress=progress)
 
 
 def _shut_down(where: Places, deadline_seconds: float = 60) -> None:

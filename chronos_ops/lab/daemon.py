@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from chronos_ops.lab import acme, image, leftovers, protocol
+from chronos_ops.lab import acme, checkpoint, image, leftovers, protocol
 from chronos_ops.lab.apt_sources import find_mirror
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.fleet import Fleet
@@ -172,7 +172,7 @@ class Daemon:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="chronos lab daemon")
-    parser.add_argument("deed", choices=["run", "purge", "purge-tests"])
+    parser.add_argument("deed", choices=["run", "purge", "purge-tests", "keep", "put-back"])
     parser.add_argument("--lab", default="lab")
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--owner", type=int, required=True)
@@ -184,6 +184,13 @@ def main() -> None:
     elif given.deed == "purge":
         with leftovers.try_lock(where) as held:
             _print({"cleared": leftovers.purge(where)} if held else {"busy": True})
+    elif given.deed in ("keep", "put-back"):
+        with leftovers.try_lock(where) as held:
+            if held:
+                (checkpoint.keep_disks if given.deed == "keep" else checkpoint.put_disks_back)(
+                    where
+                )
+            _print({"kept" if held else "busy": True})
     else:
         _in_background(where, given.owner)
 
