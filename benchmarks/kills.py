@@ -16,8 +16,11 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from random import Random
+
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -25,6 +28,8 @@ from benchmarks.kills_judge import Inventory, left_over, lies, not_sealed, read_
 from benchmarks.kills_looks import inventory, steady
 from benchmarks.kills_strikes import MARK, ROOT, STRIKES, NothingHit, Scene, command, draws, up
 from chronos_ops.evidence.journal import read_journal
+from chronos_ops.lab.places import places
+from chronos_ops.lab.target import parameters_file
 from chronos_ops.model.settings import Settings, load_settings
 
 END_SECONDS = 900.0  # a struck drill ends by itself within this, or it hangs
@@ -67,6 +72,7 @@ class Harness:
             c["id"] for c in notebook["cells"] if RECORDING & {*c["metadata"].get("tags", ())}
         ]
         self.seconds = 0.0
+        self.begins: list[tuple[float, str]] = []  # when which step began in the control drill
 
     def control(self, scenario: str) -> None:
         """A drill that nothing strikes must pass; what is there after it is what may be there."""
@@ -76,6 +82,7 @@ class Harness:
         if status:
             raise SystemExit(f"the control drill ended with exit {status}: see {self.log}")
         self.seconds = time.monotonic() - started
+        self.begins = _begins(max(self.runs.glob("2*-drill-*")), self.seconds)
         self.before = inventory(self.settings, self.runs)
         self.steady = steady(self.settings)
         print(f"control drill: {self.seconds:.0f} s, passed", flush=True)
@@ -111,13 +118,7 @@ class Harness:
         known = set(self.runs.glob("2*"))
         started = time.monotonic()
         scene = Scene(self.settings.target, self.runs, self._start(kill.scenario), dice, self.log)
-        while (late := started + kill.moment - time.monotonic()) > 0 and not scene.over():
-            time.sleep(min(late, 0.05))
-        scene.folder = next(iter(set(self.runs.glob("2*-drill-*")) - known), None)
-        if scene.folder is None and kill.kind in ("line", "teardown", "seal"):
-            while not scene.over() and scene.folder is None:
-                time.sleep(0.02)
-                scene.folder = next(iter(set(self.runs.glob("2*-drill-*")) - known), None)
+        self._wait_for_moment(kill, scene, known)
         try:
             if scene.over():
                 raise NothingHit
@@ -137,6 +138,22 @@ class Harness:
         self._ended(kill, scene)
         return bool(scene.hit)
 
+    def _wait_for_moment(self, kill: Kill, scene: Scene, known: set[Path]) -> None:
+        """In the same step as in the control drill, as far into it: hosts may be busier now."""
+        after, step = max(one for one in self.begins if one[0] <= kill.moment)
+        names = [name for _, name in self.begins]
+        behind = dict(pairwise(names)).get(step, "")
+        began: float | None = None if step else time.monotonic()
+        while not scene.over():
+            scene.folder = next(iter(set(self.runs.glob("2*-drill-*")) - known), None)
+            there = {p.stem for p in scene.folder.glob("steps/*.json")} if scene.folder else set()
+            if began is None and (step in there or behind in there):
+                began = time.monotonic()
+            late = began is not None and time.monotonic() - began >= kill.moment - after
+            if late or behind in there:
+                return
+            time.sleep(0.02)
+
     def _ended(self, kill: Kill, scene: Scene) -> None:
         folder = scene.folder
         claim = read_claim(folder, self.cells, kill.exit_status or 0) if folder else None
@@ -144,6 +161,8 @@ class Harness:
             kill.run, kill.verdict = folder.name if folder else "", claim.verdict
         for mend in scene.mends:
             mend()
+        if scene.mends and self.settings.drill.from_snapshot:
+            declare_snapshot(self.settings.target, self.settings.drill.from_snapshot)
         if claim:
             passed = claim.verdict == "passed"
             left = left_over(self.before, inventory(self.settings, self.runs)) if passed else {}
@@ -175,6 +194,13 @@ class Harness:
                 kill.sealed = claim.verdict
 
 
+def _begins(folder: Path, seconds: float) -> list[tuple[float, str]]:
+    """When the record of each step was there, in seconds after the start; the first is nameless."""
+    records = sorted((p.stat().st_mtime, p.stem) for p in folder.glob("steps/*.json"))
+    end = (folder / "manifest.json").stat().st_mtime
+    return [(0.0, ""), *((seconds - (end - at), name) for at, name in records)]
+
+
 def _step_of(folder: Path | None) -> str:
     """The last step that began, as the run's records show it."""
     if folder is None:
@@ -184,6 +210,14 @@ def _step_of(folder: Path | None) -> str:
     last = records[-1].stem if records else "kernel start"
     opened = [e.name for e in events[-1:]]
     return f"{last} ({', '.join(opened)[:60]})" if opened else last
+
+
+def declare_snapshot(lab: str, name: str) -> None:
+    """`lab up` writes a parameter file without it."""
+    path = parameters_file(places(lab))
+    data = yaml.safe_load(path.read_text())
+    data["drill"]["from_snapshot"] = name
+    path.write_text(yaml.safe_dump(data))
 
 
 def markdown(kills: list[Kill], seconds: float) -> str:
@@ -216,10 +250,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=38, help="drawn from the seed")
     parser.add_argument("--from", type=int, default=1, dest="first", help="resume at this one")
     parser.add_argument("--only", type=int, nargs="*", help="these of the drawn ones")
+    parser.add_argument("--snapshot", help="of the lab: what drill hosts are made of")
     parser.add_argument("--out", type=Path, default=Path("/tmp/kills"))  # noqa: S108 - no secret
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     up(given.target)
+    if given.snapshot:
+        declare_snapshot(given.target, given.snapshot)
     harness = Harness(load_settings(given.target), given.seed, given.out / "drills.log")
     if "chronos_marker" not in steady(harness.settings)["databases"]:
         harness.control("production_proof")  # its marker's database stays, once and for all
