@@ -100,7 +100,9 @@ def prepare(
             hint=f"look first with `--plan`, then agree to it with `--approve {target}`",
         )
     seconds = {name: said[name] for name in ("cell_seconds", "run_seconds") if name in said}
-    return Spec(runbook, notebook, settings, parameters, outputs_dir(), **seconds)
+    limits = {"cell_seconds": Spec.cell_seconds, "run_seconds": Spec.run_seconds, **seconds}
+    longer = {name: limit + parameters.waiting_seconds for name, limit in limits.items()}
+    return Spec(runbook, notebook, settings, parameters, outputs_dir(), **longer)
 
 
 def execute(spec: Spec) -> Result:

@@ -63,7 +63,9 @@ def look(context: Context, ssh: Ssh, stanza: str) -> StanzaInfo:
         time.sleep(1.0)
 
 
-def reach(context: Context, ssh: Ssh, stanza: str, info: StanzaInfo) -> Reach:
-    """What can be restored from it: backup sets, and the newest WAL of each timeline."""
+def reach(context: Context, ssh: Ssh, stanza: str, info: StanzaInfo, database: int) -> Reach:
+    """What of a cluster can be restored from it: backup sets, and the newest WAL by timeline."""
     listing = context.ask(wal_archive.archive_listing(stanza, 1), ssh)
-    return reach_of(info.of_repo(1), listing.archives.get(info.archive_id(1) or ""))
+    archive_id = info.archive_id(1, database) or ""
+    found = context.ask(wal_archive.histories(stanza, 1, archive_id), ssh) if archive_id else None
+    return reach_of(info.of_repo(1), listing.archives.get(archive_id), found)

@@ -92,12 +92,15 @@ class Recovery:
     log: str
 
 
-def provision_drill_host(context: Context, settings: Settings, role: str) -> DrillHost:
+def provision_drill_host(
+    context: Context, settings: Settings, role: str, *, database: int = 0
+) -> DrillHost:
     """A host that can reach the repository of `settings`, and no more.
 
-    Raises what provisioning, apt or S3 raise.
+    `database`: of an older cluster in it, by pgBackRest's id. Raises what provisioning, apt or S3
+    raise.
     """
-    return reach_repository(context, make_drill_host(context, settings, role))
+    return reach_repository(context, make_drill_host(context, settings, role), database=database)
 
 
 def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHost:
@@ -126,12 +129,12 @@ def make_drill_host(context: Context, settings: Settings, role: str) -> DrillHos
     )
 
 
-def reach_repository(context: Context, host: DrillHost) -> DrillHost:
+def reach_repository(context: Context, host: DrillHost, *, database: int = 0) -> DrillHost:
     """What the repository holds; PostgreSQL of its version is installed if another is here."""
     repository.configure(context, host.ssh, host.settings, host.data_directory)
     stanza = host.settings.backup.stanza
     info = repository.look(context, host.ssh, stanza)
-    current = [db for db in info.databases if db.repo == 1][-1]
+    current = [db for db in info.databases if db.repo == 1 and database in (0, db.id)][-1]
     if current.version != host.major:
         found = install(
             context,
@@ -147,7 +150,7 @@ def reach_repository(context: Context, host: DrillHost) -> DrillHost:
         host,
         repository_system_id=current.system_identifier,
         findings=(*host.findings, check_read_only(host.ssh, stanza)),
-        reach=repository.reach(context, host.ssh, stanza, info),
+        reach=repository.reach(context, host.ssh, stanza, info, current.id),
     )
 
 

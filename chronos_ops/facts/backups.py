@@ -8,6 +8,7 @@ from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import Fact, ShellAnswer, ShellQuestion
 
 OK, MISSING_STANZA, NO_BACKUP, UNUSABLE_INFO = 0, 1, 2, 3  # status codes of `info`
+SOURCE_ANNOTATION = "chronos-source"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class BackupSet:
     repository_size: int  # what this set alone takes in the repository
     database_id: int
     references: tuple[str, ...] = ()  # sets that hold files of this one (diff, incr)
+    source: str = ""  # what the backup job wrote down of the server (facts/source.py)
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ class StanzaInfo:
     def repository(self, repo: int) -> Repository | None:
         return next((r for r in self.repositories if r.key == repo), None)
 
-    def archive_id(self, repo: int) -> str | None:
-        """The current archive id of a repository; None if it has none yet."""
-        ids = [name for key, name in self.archive_ids if key == repo]
+    def archive_id(self, repo: int, database: int = 0) -> str | None:
+        """A cluster's archive id (`17-1`: its id last), the current one's if none is named; None if
+        it has none yet."""
+        of = f"-{database}" if database else ""
+        ids = [name for key, name in self.archive_ids if key == repo and name.endswith(of)]
         return ids[-1] if ids else None
 
 
@@ -91,6 +95,7 @@ def _backup(item: dict[str, Any]) -> BackupSet:
         repository_size=int(repository.get("delta", repository.get("size", 0))),
         database_id=int(item["database"]["id"]),
         references=tuple(item.get("reference") or ()),
+        source=(item.get("annotation") or {}).get(SOURCE_ANNOTATION, ""),
     )
 
 

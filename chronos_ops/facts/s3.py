@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import AwsQuestion, Fact
 
 _NONE = ("NoSuchBucket",)
+READ_AT_ONCE = ("STANDARD", "GLACIER_IR")
 
 
 def _bucket_question(operation: str, bucket: str, *absent: str) -> AwsQuestion:
@@ -92,6 +94,14 @@ class StoredObject:
     key: str
     size: int
     storage_class: str  # STANDARD, GLACIER_IR (read at once), GLACIER, DEEP_ARCHIVE (hours)
+    thawing: bool = False  # RestoreObject is at work
+    thawed_until: datetime | None = None  # a readable copy of a frozen object is there until then
+    stored_at: datetime | None = None
+
+    @property
+    def readable(self) -> bool:
+        """False: a read answers InvalidObjectState."""
+        return self.storage_class in READ_AT_ONCE or self.thawed_until is not None
 
 
 def objects(bucket: str, prefix: str) -> Fact[list[StoredObject]]:
@@ -100,21 +110,32 @@ def objects(bucket: str, prefix: str) -> Fact[list[StoredObject]]:
     def read(answer: Any) -> list[StoredObject]:
         if answer is None:
             return []
-        return [
-            StoredObject(
-                item["Key"], int(item["Size"]), str(item.get("StorageClass") or "STANDARD")
-            )
-            for item in answer.get("Contents", [])
-        ]
+        return [_stored(item) for item in answer.get("Contents", [])]
 
     question = AwsQuestion(
         "s3",
         "list_objects_v2",
-        {"Bucket": bucket, "Prefix": prefix.strip("/") + "/"},
+        {
+            "Bucket": bucket,
+            "Prefix": prefix.strip("/") + "/",
+            "OptionalObjectAttributes": ["RestoreStatus"],
+        },
         paginate=True,
         absent=_NONE,
     )
     return Fact("stored_objects", question, read)
+
+
+def _stored(item: dict[str, Any]) -> StoredObject:
+    status = item.get("RestoreStatus") or {}
+    return StoredObject(
+        key=item["Key"],
+        size=int(item["Size"]),
+        storage_class=str(item.get("StorageClass") or "STANDARD"),
+        thawing=bool(status.get("IsRestoreInProgress")),
+        thawed_until=status.get("RestoreExpiryDate"),
+        stored_at=item.get("LastModified"),
+    )
 
 
 def anything_below(bucket: str, prefix: str) -> Fact[bool]:

@@ -44,6 +44,12 @@ class Prices(_Strict):
     s3_get_per_1000: float = 0.00044
     s3_transition_instant_per_1000: float = 0.02
     s3_transition_deep_per_1000: float = 0.055
+    s3_glacier_instant_read_gb: float = 0.033
+    # RestoreObject, by tier: per GB brought back, per 1000 requests.
+    s3_deep_archive_thaw_gb: dict[str, float] = {"standard": 0.022, "bulk": 0.00275}
+    s3_deep_archive_thaw_per_1000: dict[str, float] = {"standard": 0.11, "bulk": 0.0275}
+    s3_glacier_thaw_gb: dict[str, float] = {"standard": 0.011, "bulk": 0.0}
+    s3_glacier_thaw_per_1000: dict[str, float] = {"standard": 0.055, "bulk": 0.0}
     metric_month: float = 0.30
     alarm_month: float = 0.10
     high_resolution_alarm_month: float = 0.30  # a period below a minute; none of them is free

@@ -11,7 +11,6 @@ from chronos_ops.model.settings import Settings
 HOUR = 3600
 # Newest of a kind in a repository may be so old, in seconds; then its schedule has failed.
 OLDEST = {(1, ""): 3 * HOUR, (1, "full"): 27 * HOUR, (2, "full"): 8 * 24 * HOUR}
-_READ_AT_ONCE = ("STANDARD", "GLACIER_IR")
 _INFO_FILES = ("archive.info", "archive.info.copy", "backup.info", "backup.info.copy")
 
 
@@ -116,7 +115,7 @@ def judge_verification(found: Verification, repo: int) -> Finding:
 
 def frozen(objects: Sequence[StoredObject]) -> list[StoredObject]:
     """Objects that answer InvalidObjectState until they are thawed."""
-    return [item for item in objects if item.storage_class not in _READ_AT_ONCE]
+    return [item for item in objects if not item.readable]
 
 
 def judge_storage(settings: Settings, repo: int, objects: Sequence[StoredObject]) -> list[Finding]:

@@ -116,7 +116,7 @@ def cell_rules(cell: Notebook) -> Iterator[str]:
         r"[0-9a-f]{8}(-[0-9a-f-]+)?", cell["id"]
     ):
         yield "the id is not hand-written"
-    most = 20 if "parameters" in tags(cell) else 12  # a line a parameter
+    most = 24 if "parameters" in tags(cell) else 12  # a line a parameter
     if len(text.splitlines()) > most:
         yield f"more than {most} lines"
     if re.search(r"^\s*[%!]|\?\s*$", text, re.MULTILINE):

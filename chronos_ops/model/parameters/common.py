@@ -20,6 +20,11 @@ class RunbookParameters(BaseModel):
     plan: bool = False  # dry run: show every change, touch nothing
 
     @property
+    def waiting_seconds(self) -> float:
+        """By how much a run's own limits are extended: it waits for somebody else."""
+        return 0.0
+
+    @property
     def reaches_target(self) -> bool:
         """Whether the declared host must answer before anything is begun."""
         return self.needs_target

@@ -30,7 +30,7 @@ class DisasterRecovery(RunbookParameters):
     repeat: int = Field(1, ge=1)  # passes of the whole sequence; more than 1: a distribution
     forecast_megabytes: str = ""  # sizes restored for the forecast: "64,256,1024"; empty: none
     probe_failures: int = Field(3, ge=1)  # outside probes that must fail before it counts as down
-    long_term_set: str = ""  # long_term_set: label of a set of repo2; empty: its oldest full
+    long_term_label: str = ""  # long_term_set: a backup set of repo2; empty: its oldest full
     thaw_tier: Literal["standard", "bulk"] = "standard"  # Deep Archive: 12 h or 48 h
     thaw_days: int = Field(3, ge=1, le=90)  # how long the thawed copies stay
     thaw_patience_hours: float = Field(0.0, ge=0, le=240)  # 0: 15 h standard, 60 h bulk
