@@ -63,7 +63,7 @@ def tell(context: Context, anew: Anew) -> Outcome:
         "size_now": told.size_now,
         "breaks_at_size": found.breaks_at_size(told.objective, told.wal),
         "breaks_at_wal": found.breaks_at_wal(told.objective, told.size_now or 0),
-        "curve": [[10 ** (e / 8), found.seconds(10 ** (e / 8), told.wal)] for e in range(56, 105)],
+        "curve": [[size, found.seconds(size, told.wal)] for size in told.sizes()],
         "lines": {n: {"fixed": x.fixed, "rate": x.rate} for n, x in found.lines.items()},
         "errors": [{**vars(one), "error": one.error} for one in errors],
     }
@@ -141,6 +141,10 @@ class _Told:
         self.objective = objectives(context).recovery_time_seconds
         self.label = _label(context)
         self.size_now = size_now(context)
+
+    def sizes(self) -> list[float]:
+        """From 10 MB to 10 TB, eight a decade, and the largest that was restored."""
+        return sorted({float(self.largest), *(10 ** (step / 8) for step in range(56, 105))})
 
     def summary(self) -> str:
         size = self.by.breaks_at_size(self.objective, self.wal)

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from chronos_ops.evidence.display import duration
 from chronos_ops.evidence.drawing import (
@@ -24,6 +24,7 @@ from chronos_ops.model.result import Result
 
 Row = dict[str, Any]
 _NEAR = 3.0  # a limit this many times beyond the worst is told, not drawn: it would dwarf the rest
+_MOMENTS = (1, 10, 60, 600, 3600, 36000, 360000)  # seconds, as people count
 _DASHED: Any = (0, (5, 3))
 
 # -- distribution
@@ -50,12 +51,14 @@ def distribution(result: Result) -> str:
         limits = {"objective": most_point, "bound": max(bounds, default=None)}
         _spread(right, rows, "recovery_point_seconds", "recovery point", limits, earlier)
         figure.suptitle(_distribution_title(rows), x=0.01, ha="left", fontsize=12.5, weight="bold")
-        handles, labels = left.get_legend_handles_labels()
-        more = [pair for pair in zip(*right.get_legend_handles_labels(), strict=True)
-                if pair[1] not in labels]  # fmt: skip
+        told = {
+            word: handle
+            for axes in (left, right)
+            for handle, word in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
         figure.legend(
-            [*handles, *(h for h, _ in more)],
-            [*labels, *(word for _, word in more)],
+            [*told.values()],
+            [*told],
             loc="outside lower left",
             frameon=False,
             fontsize=9.5,
@@ -184,10 +187,11 @@ def forecast(result: Result) -> str:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(curve[0][0], max(curve[-1][0], (size or 0) * 1.5))
-        axes.set_ylim(curve[0][1] / 3, max(curve[-1][1], objective * 2.2))
         axes.xaxis.set_major_formatter(lambda value, _: _size(float(value)))
-        axes.yaxis.set_major_formatter(lambda value, _: duration(float(value)))
+        axes.set_yticks(_MOMENTS, [duration(moment) for moment in _MOMENTS])
+        axes.yaxis.set_minor_locator(cast(Any, NullLocator)())
         axes.grid(color=PALE, lw=0.7, zorder=0)
+        axes.set_ylim(curve[0][1] / 3, max(curve[-1][1], objective * 2.2))
         axes.set_xlabel(f"size of the backup, with {_size(known['wal'])} of WAL: {known['label']}")
         axes.set_ylabel("recovery time")
         axes.set_title(_forecast_title(known))
