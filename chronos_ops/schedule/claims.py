@@ -75,6 +75,9 @@ class Claims:
             if not claim.run_id or not (self._runs / claim.run_id).exists():
                 self._write(replace(claim, end=f"{ABORTED}: killed before its run began"))
                 freed.append(_name(claim))
+        for draft in self._folder.glob(".*.*"):
+            if not Path("/proc", draft.suffix[1:]).exists():  # killed before it became a claim
+                draft.unlink(missing_ok=True)
         return freed
 
     @contextmanager

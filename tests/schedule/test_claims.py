@@ -87,12 +87,15 @@ def test_why_nothing_was_run_is_kept(tmp_path: Path) -> None:
 
 def test_a_killed_run_is_not_known_and_blocks_until_it_is_reaped(tmp_path: Path) -> None:
     killed(tmp_path)
+    draft = tmp_path / ".claims" / ".20261122T040000Z-disaster_recovery.999999999"
+    draft.write_text("{")
     claims = Claims(tmp_path)
     assert [claims.state(claim) for claim in claims.all()] == ["unknown, needs a human"]
     for slot in (SLOT, LATER):
         with pytest.raises(NeedsHuman, match="chronos reap"), claims.claimed(RUNBOOK, slot):
             pytest.fail("a silent retry")
     assert claims.free() == ["20261122T040000Z-disaster_recovery"]
+    assert not draft.exists()
     assert [claims.state(claim) for claim in claims.all()] == [
         "aborted: killed before its run began"
     ]
