@@ -1,7 +1,8 @@
 """Fresh labs for faults, through the command line; what a killed run of faults left is cleared.
 
-A lab is named after the process that asked for it: `flt-<pid>-<number>`. Whose process is gone,
-nobody asks for again.
+Fresh is a lab whose disks and AWS were put back to the moment when it had just been set up. It is
+named after the process that asked for it: `flt-<pid>-<number>`. Whose process is gone, nobody asks
+for again.
 """
 
 import os
@@ -9,8 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chronos_ops.evidence.folder import (
@@ -67,21 +67,38 @@ def call(words: Sequence[str], log: Path) -> None:
         )
 
 
-@contextmanager
-def fresh_lab(number: int, log: Path) -> Iterator[str]:
-    """The name of a lab of this process alone; gone afterwards. Raises ChronosError."""
-    name = f"flt-{os.getpid()}-{number:02}"
-    (outputs_dir() / name).mkdir(exist_ok=True)  # the trace by which it is found again
-    try:
-        call(["lab", "up", "--name", name], log)
-        yield name
-    finally:
-        remove(name, log)
+class Lab:
+    """A lab of this process alone, made at first use; afterwards put back to what it was then."""
+
+    def __init__(self, number: int, set_up: Callable[[str, Path], None]) -> None:
+        self.name = f"flt-{os.getpid()}-{number:02}"
+        self._set_up = set_up  # what makes a bare lab the fresh state; its name, a folder for logs
+        self._kept = False
+
+    def fresh(self, logs: Path) -> None:
+        """As it was when it had just been set up. Raises ChronosError."""
+        shelf, log = outputs_dir() / self.name, logs / "lab.log"
+        if not self._kept:
+            shelf.mkdir(exist_ok=True)  # the trace by which a killed run's lab is found again
+            call(["lab", "up", "--name", self.name], log)
+            self._set_up(self.name, logs)
+            call(["lab", "keep", "--name", self.name], log)
+            shutil.copytree(shelf, _kept(self.name), dirs_exist_ok=True)
+            self._kept = True
+        else:
+            call(["lab", "put-back", "--name", self.name], log)
+            shutil.rmtree(shelf)  # its archive's index must agree with the bucket's
+            shutil.copytree(_kept(self.name), shelf)
+
+
+def _kept(name: str) -> Path:
+    return outputs_dir() / f"{name}.kept"
 
 
 def remove(name: str, log: Path) -> None:
     """End a lab, and forget its runs. Raises ChronosError."""
     call(["lab", "down", "--name", name], log)
+    shutil.rmtree(_kept(name), ignore_errors=True)
     shutil.rmtree(outputs_dir() / name, ignore_errors=True)
 
 

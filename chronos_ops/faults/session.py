@@ -1,15 +1,15 @@
 """The steps of the fault catalogue: `run.step("faults", run.faults.strike_all)` and others.
 
-Every fault gets a lab of its own, set up by the backup runbook: that set-up judges what the fault
-will break, so it is a control run too. Where a fault can be undone, the same run must be green
-again afterwards.
+Every fault gets a fresh lab: disks and AWS as they were when the backup runbook had just set it up.
+That set-up judges what the faults will break, so it is a control run too. Where a fault can be
+undone, the same run must be green again afterwards.
 """
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from types import MappingProxyType
 
 from chronos_ops.connectors.aws import Aws
@@ -28,7 +28,7 @@ from chronos_ops.faults.judging import (
     not_tried,
     why_not,
 )
-from chronos_ops.faults.laboratory import clear, fresh_lab
+from chronos_ops.faults.laboratory import Lab, clear
 from chronos_ops.faults.site import Site
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding
@@ -54,9 +54,9 @@ class Faults:
     """`run.faults`. The control lab stays up from the first control run to the last."""
 
     def __init__(self) -> None:
-        self._held = ExitStack()
-        self._lab = ""
+        self._lab = Lab(0, self._set_up)
         self._controls: list[Control] = []
+        self._tried: list[Tried] = []
 
     def clear_leftovers(self, context: Context) -> Outcome:
         """Remove labs that a killed run of faults left; refuse unknown faults."""
@@ -73,10 +73,9 @@ class Faults:
     def control_before(self, context: Context) -> Outcome:
         """Every detecting runbook without a fault, on a lab of its own: it must be green."""
         kept = context.folder / "faults" / "control"
-        self._lab = self._held.enter_context(fresh_lab(0, kept / "lab.log"))
         context.say("setting the control lab up")
-        set_up = _run(context, BACKUP, self._lab, _SET_UP, kept / "set-up")
-        controls = [control_of("set-up of the control lab", set_up)]
+        self._lab.fresh(kept)
+        controls: list[Control] = []
         for number in range(1, _parameters(context).controls + 1):
             controls += self._control(context, f"before-{number}")
         return self._told("before-the-faults", controls)
@@ -88,10 +87,12 @@ class Faults:
                 "without a green control run nothing can be concluded",
                 hint="mend what faults.control.before-the-faults names",
             )
-        chosen = _chosen(context)
-        trials = _in_parallel(context, chosen, _parameters(context).jobs)
+        chosen, before = _chosen(context), len(self._controls)
+        labs = [Lab(number + 1, self._set_up) for number in range(_parameters(context).jobs)]
+        trials = _in_parallel(context, chosen, labs)
         self._controls += [control for trial in trials for control in trial.controls]
-        found = measures([trial.tried for trial in trials], self._controls)
+        self._tried = [trial.tried for trial in trials]
+        found = measures(self._tried, self._controls)
         score = found["score"]
         return Outcome(
             summary=f"**{score['detected']} of {score['total']}** faults were named by their "
@@ -110,7 +111,7 @@ class Faults:
             ],
             findings=[
                 *(trial.finding for trial in trials),
-                judge_controls("beside-the-faults", _of(trials)),
+                judge_controls("beside-the-faults", self._controls[before:]),
             ],
             measures=found,
         )
@@ -121,16 +122,22 @@ class Faults:
 
     def end(self, context: Context) -> Outcome:
         """Remove every lab of this run."""
-        self._held.close()
         gone = clear(context.folder / "logs" / "leftovers.log", own=True)
-        return Outcome(summary=f"No lab is left; {len(gone)} had to be removed here.")
+        return Outcome(summary=f"{len(gone)} labs were removed, none is left.")
+
+    def _set_up(self, lab: str, logs: Path) -> None:
+        """The backup runbook on a bare lab. Raises ChronosError where that raises an alarm."""
+        done = control_of(f"set-up of {lab}", run_inner(BACKUP, lab, _SET_UP, logs / "set-up"))
+        self._controls.append(done)
+        if done.alarms:
+            raise ChronosError("the fresh lab is not green", "; ".join(done.alarms))
 
     def _control(self, context: Context, when: str) -> list[Control]:
         found = []
         for runbook in sorted({fault.runbook for fault in _chosen(context)}):
             context.say(f"control run {when}: {runbook}")
             kept = context.folder / "faults" / "control" / f"{runbook}-{when}"
-            inner = _run(context, runbook, self._lab, _CONTROL.get(runbook, {}), kept)
+            inner = _run(context, runbook, self._lab.name, _CONTROL.get(runbook, {}), kept)
             found.append(control_of(f"{runbook}, {when}", inner))
         return found
 
@@ -141,6 +148,7 @@ class Faults:
             f"{sum(bool(c.alarms) for c in controls)} with an alarm.",
             table=[{"run": c.run, "what": c.name, "exit status": c.exit_status} for c in controls],
             findings=[judge_controls(when, controls)],
+            measures=measures(self._tried, self._controls) if self._tried else {},
         )
 
 
@@ -154,16 +162,14 @@ def _chosen(context: Context) -> list[Fault]:
     return choose([name for name in names if name])
 
 
-def _of(trials: Sequence[Trial]) -> list[Control]:
-    return [control for trial in trials for control in trial.controls]
-
-
-def _in_parallel(context: Context, chosen: Sequence[Fault], jobs: int) -> list[Trial]:
+def _in_parallel(context: Context, chosen: Sequence[Fault], labs: Sequence[Lab]) -> list[Trial]:
     trials: dict[str, Trial] = {}
-    with ThreadPoolExecutor(jobs) as pool:
+    idle: SimpleQueue[Lab] = SimpleQueue()
+    for lab in labs:
+        idle.put(lab)
+    with ThreadPoolExecutor(len(labs)) as pool:
         running: dict[Future[Trial], Fault] = {
-            pool.submit(_try, context, number, fault): fault
-            for number, fault in enumerate(chosen, start=1)
+            pool.submit(_try, context, idle, fault): fault for fault in chosen
         }
         try:
             while running:
@@ -179,22 +185,21 @@ def _in_parallel(context: Context, chosen: Sequence[Fault], jobs: int) -> list[T
     return [trials[fault.id] for fault in chosen]
 
 
-def _try(context: Context, number: int, fault: Fault) -> Trial:
+def _try(context: Context, idle: "SimpleQueue[Lab]", fault: Fault) -> Trial:
     """A fresh lab, the strike, the run that must name it, the undo, the same run again."""
     kept = context.folder / "faults" / fault.id
     controls: list[Control] = []
+    lab = idle.get()
     try:
-        with fresh_lab(number, kept / "lab.log") as lab:
-            set_up = _run(context, BACKUP, lab, _SET_UP, kept / "set-up")
-            controls.append(control_of(f"set-up for {fault.id}", set_up))
-            if controls[-1].alarms:
-                raise ChronosError("the fresh lab is not green", "; ".join(controls[-1].alarms))
-            inner, seconds = _strike(context, fault, lab, kept, controls)
+        lab.fresh(kept)
+        inner, seconds = _strike(context, fault, lab.name, kept, controls)
     except ChronosError as error:
         row = Tried(
             fault.id, fault.number, False, None, None, fault.finding, "", error.text()[:600]
         )
         return Trial(row, not_tried(fault, error), controls)
+    finally:
+        idle.put(lab)
     row = Tried(
         fault=fault.id,
         number=fault.number,
@@ -221,6 +226,7 @@ def _strike(
         struck.append(utc_now().timestamp())
 
     try:
+        site.wait_until_settled()
         inside = bool(fault.strike_after)
         if not inside:
             strike(None, ())

@@ -1,5 +1,6 @@
 """Where a fault strikes: a disposable target, and the hosts that the detecting run made there."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,12 @@ from chronos_ops.model.settings import Settings
 from chronos_ops.model.stage import Stage
 from chronos_ops.runbook_stage import carry_out
 
+_SETTLED_SECONDS = 180.0
+_SETTLED = """
+systemctl is-system-running --wait >/dev/null || :
+sudo -u postgres psql -XAtqc 'SELECT 1' >/dev/null 2>&1 || exit 1
+[ -z "$(pgrep -x pgbackrest)" ] || exit 1
+"""
 _KEY = "memfd:chronos-host-key"  # as execution.hosts names it
 
 
@@ -55,6 +62,14 @@ class Site:
     def shell(self, script: str) -> str:
         """What a shell script on the declared host says, as root. Raises CommandFailed."""
         return self.ssh.run(["sh", "-ec", script], sudo=True).stdout.strip()
+
+    def wait_until_settled(self) -> None:
+        """Booted, the database answers, no backup runs. Raises ChronosError at the deadline."""
+        deadline = time.monotonic() + _SETTLED_SECONDS
+        while self.ssh.run(["sh", "-c", _SETTLED], sudo=True, accept=(0, 1)).exit_code:
+            if time.monotonic() > deadline:
+                raise ChronosError("the struck host does not come to rest", self.ssh)
+            time.sleep(0.2)
 
     def mend(self, *stages: Stage) -> None:
         """Bring back what is declared, by the runbook's own stages."""

@@ -8,7 +8,7 @@ import pytest
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
-from chronos_ops.faults.fault import choose, registry
+from chronos_ops.faults.fault import Fault, choose, registry
 from chronos_ops.faults.site import Site
 from chronos_ops.model.errors import ChronosError, Refused, UsageError
 from chronos_ops.model.parameters import parse_parameters
@@ -40,7 +40,8 @@ def test_every_fault_says_what_it_is_who_must_name_it_and_how() -> None:
         given = {key: value for key, value in fault.parameters.items() if key != "recovery_target"}
         assert given, f"{name} says not how its run is started"
         for method in ("inject", "undo"):
-            assert method in type(fault).__dict__, f"{name} has no {method} of its own"
+            own = getattr(type(fault), method) is not getattr(Fault, method)
+            assert own, f"{name} has no {method} of its own"
 
 
 def test_faults_are_chosen_by_name_and_an_unknown_one_is_refused() -> None:
