@@ -74,7 +74,7 @@ def parse_record(lines: Iterable[str]) -> CommitRecord:
 
 @dataclass(frozen=True)
 class Task:
-    """What the writer shall do. `rate` in commits a second."""
+    """What the writer shall do. `rate` in commits a second, 0: as fast as possible."""
 
     address: PgAddress
     record: str
@@ -188,6 +188,8 @@ class _Loop:
                 )
                 self._line(asdict(commit))
                 self.seq += 1
+                if self.task.rate == 0:
+                    continue
                 due = max(due + 1 / self.task.rate, acked - 1)  # no burst after a long stall
                 if (pause := due - time.monotonic()) > 0:
                     self.stop.wait(pause)

@@ -1,11 +1,14 @@
 """The writer's record, its task, and the probe's patience."""
 
 import json
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from chronos_ops.connectors.postgres import PgAddress
+from chronos_ops.drill import workload
 from chronos_ops.drill.probe import Look, failing
 from chronos_ops.drill.workload import Task, Writer, parse_record, read_record
 from chronos_ops.model.errors import ChronosError
@@ -48,6 +51,32 @@ def test_a_writer_that_reaches_nobody_says_so_and_ends_with_its_stdin(tmp_path: 
     assert record.acked == ()
     assert writer._process.returncode == 0
     assert (tmp_path / "writer.log").read_text() == ""
+
+
+class Server:
+    """Acknowledges every row, and ends the writer after the last one."""
+
+    def __init__(self, stop: threading.Event, rows: int) -> None:
+        self.stop, self.left = stop, rows
+
+    def execute(self, sql: str, values: object = None) -> "Server":
+        self.left -= values is not None
+        if self.left == 0:
+            self.stop.set()
+        return self
+
+    def fetchone(self) -> dict[str, str]:
+        return {"lsn": "0/3000000", "xid": "7"}
+
+
+def test_at_rate_zero_the_writer_waits_for_nothing_but_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    monkeypatch.setattr(workload, "connect", lambda *_: nullcontext(Server(stop, 300)))
+    monkeypatch.setattr(stop, "wait", lambda *_: pytest.fail("it waited"))
+    workload._Loop(Task(NOWHERE, str(tmp_path / "r.jsonl"), 0.0), stop).run()
+    assert [c.seq for c in read_record(tmp_path / "r.jsonl").acked] == list(range(1, 301))
 
 
 def look(at: float, ok: bool) -> Look:
