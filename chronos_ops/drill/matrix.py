@@ -57,6 +57,7 @@ class Ledger:
     acked: tuple[Commit, ...]
     wal: Mapping[int, Mapping[int, Written]]  # by timeline, by transaction id
     fork: Fork | None = None
+    in_doubt: frozenset[int] = frozenset()  # sent, and the answer never came
 
     def timeline(self, commit: Commit) -> int:
         """Nothing is begun between the stop of timeline 1 and the promotion, and acknowledged."""
@@ -169,6 +170,8 @@ def judge_cell(cell: Cell, ledger: Ledger, seen: Seen) -> Finding:
     missing, extra = wanted.there - seen.there, wanted.absent & seen.there
     wrong = [f"missing: {ranges(missing)}"] if missing else []
     wrong += [f"there, but after the target: {ranges(extra)}"] if extra else []
+    strangers = seen.there - acked - ledger.in_doubt
+    wrong += [f"there, but never acknowledged: {ranges(strangers)}"] if strangers else []
     if seen.counted != len(seen.there):
         wrong.append(f"psql counts {seen.counted} rows, from outside there are {len(seen.there)}")
     proof: bool | None = None

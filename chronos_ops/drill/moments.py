@@ -42,8 +42,7 @@ ALTER SYSTEM SET track_commit_timestamp = on;
 ALTER SYSTEM SET wal_keep_size = '1GB';
 """
 _STAMPS = "SELECT seq, pg_xact_commit_timestamp(xmin) AS at FROM chronos_drill.commits"
-_START = r"""
-pg_ctlcluster --skip-systemctl-redirect "$1" main start || exit 1
+_PROMOTED = r"""
 until [ "$(psql -XAtqc 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; do
     pg_ctlcluster --skip-systemctl-redirect "$1" main status >/dev/null || exit 3
     sleep 0.05
@@ -70,8 +69,12 @@ def set_zones(made: Primary) -> None:
     """Host, database and log of the primary each in another zone; commits keep their time."""
     set_host_zone(made.ssh, HOST_ZONE)
     made.ssh.sql(_SETTINGS)
-    restart = ["pg_ctlcluster", "--skip-systemctl-redirect", made.major, "main", "restart"]
-    made.ssh.run(restart, sudo=True)
+    _server(made, "restart")
+
+
+def _server(made: Primary, action: str) -> None:
+    """Through systemd: behind its back it would stop what was just started."""
+    made.ssh.run(["systemctl", action, f"postgresql@{made.major}-main"], sudo=True, timeout=300)
 
 
 def judge_zones(primary: Ssh, copy: Ssh) -> Finding:
@@ -153,8 +156,7 @@ def fork(context: Context, drill: Drill, point: Point) -> tuple[Fork, dict[int, 
     made = drill.primary
     require_own_host(context, made.provisioned)
     data = main_cluster(context, made.ssh).data_directory
-    ctl = ["pg_ctlcluster", "--skip-systemctl-redirect", "-m", "fast", made.major, "main", "stop"]
-    made.ssh.run(ctl, sudo=True)
+    _server(made, "stop")
     stopped = time.monotonic()
     acked = drill.writer.wait_for(1, 1).acked
     wal = read_wal(context, made, 1, acked[0].lsn)
@@ -167,8 +169,9 @@ def fork(context: Context, drill: Drill, point: Point) -> tuple[Fork, dict[int, 
     argv = ["pgbackrest", f"--stanza={stanza}", *target.options(), "restore"]
     log = context.folder / "logs" / "recovery-of-the-primary.log"
     made.ssh.run(argv, user="postgres", timeout=6 * 3600, log=log)
-    start = ["timeout", f"{START_SECONDS:.0f}", "sh", "-c", _START, "start", made.major]
-    made.ssh.run(start, user="postgres", timeout=START_SECONDS + 30)
+    _server(made, "start")
+    wait = ["timeout", f"{START_SECONDS:.0f}", "sh", "-c", _PROMOTED, "promoted", made.major]
+    made.ssh.run(wait, user="postgres", timeout=START_SECONDS + 30)
     return Fork(point.began, point.ended, point.lsn, stopped), wal
 
 

@@ -1,5 +1,6 @@
 """Recovery targets: zones, summer time, and what a repository can reach."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -147,6 +148,47 @@ def test_each_timeline_has_its_own_newest_segment() -> None:
         choose_backup(parse_target("lsn:0/9800000", NOW), reach)  # follows timeline 2
     with pytest.raises(UsageError, match=r"no WAL of that timeline.*1, 2"):
         choose_backup(parse_target("lsn:0/9800000 timeline:3", NOW), reach)
+
+
+def on_line(label: str, hour: int, lsn: str, timeline: int) -> BackupSet:
+    return replace(backup(label, hour, lsn), wal_stop=f"{timeline:08X}0000000000000009")
+
+
+FORKED = reach_of(
+    (
+        on_line("before", 2, "0/3000100", 1),
+        on_line("on 1, after 2 left it", 11, "0/8000100", 1),
+        on_line("on 2", 13, "0/9000100", 2),
+    ),
+    segments("00000001000000000000000C", "00000002000000000000000C"),
+    {2: ((1, Lsn.parse("0/7000000")),)},
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ("latest", "on 2"),
+        ("latest timeline:1", "on 1, after 2 left it"),  # not the newest: it is on 2
+        ("immediate", "on 2"),
+        ("time:2026-11-22T12:30:00Z", "before"),  # the one of 11:00 does not lead to 2
+        ("time:2026-11-22T12:30:00Z timeline:1", "on 1, after 2 left it"),
+        ("time:2026-11-22T14:00:00Z timeline:1", "on 1, after 2 left it"),
+        ("lsn:0/A000000 timeline:1", "on 1, after 2 left it"),
+        ("lsn:0/A000000", "on 2"),
+        ("lsn:0/8800000", "before"),
+        ("lsn:0/8800000 timeline:current", "on 1, after 2 left it"),
+        ("xid:900", "before"),
+    ],
+)
+def test_only_a_backup_that_leads_to_the_timeline_is_taken(words: str, label: str) -> None:
+    assert choose_backup(parse_target(words, NOW), FORKED).label == label
+
+
+def test_a_timeline_before_every_backup_is_refused() -> None:
+    young = replace(FORKED, backups=FORKED.backups[2:])
+    with pytest.raises(UsageError, match="no backup was taken before timeline 1 began, or on it"):
+        choose_backup(parse_target("latest timeline:1", NOW), young)
 
 
 def test_an_empty_repository_reaches_nothing() -> None:

@@ -160,8 +160,10 @@ def make_moments(context: Context, drill: Drill, *, forked: bool) -> Moments:
         more(context, drill, FEW, "commits after the backup on timeline 2")
     record = drill.writer.stop()
     drill.keep("record", record)
+    sent = max(commit.seq for commit in record.acked) + 1  # one more may have been on its way
+    in_doubt = frozenset((*record.in_doubt, sent))
     acked = tuple(sorted((*record.acked, late), key=lambda commit: commit.acked))
-    ledger = Ledger(acked, wal, left)
+    ledger = Ledger(acked, wal, left, in_doubt)
     mine = [c for c in acked if ledger.timeline(c) == timeline]
     stamps |= commit_times(context, made)
     wal[timeline] = read_wal(context, made, timeline, mine[0].lsn)
