@@ -85,8 +85,13 @@ def _one_pass(
             say("")
             done.append(getattr(scenario, step)(own, drill))
     except (ChronosError, OSError) as error:
-        return f"{step}: {type(error).__name__}: {error}"
+        return f"{step}: {in_short(error)}"
     return ""
+
+
+def in_short(error: Exception) -> str:
+    """One line of it; the journal has the rest."""
+    return f"{type(error).__name__}: {' '.join(str(error).splitlines()[:1])}"
 
 
 def as_pass(

@@ -10,7 +10,7 @@ from typing import Any
 
 from chronos_ops.drill.archived import switch_segment, wait_stored
 from chronos_ops.drill.objectives import PhaseClock
-from chronos_ops.drill.passes import Anew, restored_by
+from chronos_ops.drill.passes import Anew, in_short, restored_by
 from chronos_ops.drill.sample import DATABASE
 from chronos_ops.drill.sql import script
 from chronos_ops.drill.state import Drill
@@ -110,5 +110,5 @@ def _restore_size(
         for step in Sized().steps():
             done.append(step(own, drill))
     except (ChronosError, OSError) as error:
-        return f"{type(error).__name__}: {error}"
+        return in_short(error)
     return ""

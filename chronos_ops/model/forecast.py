@@ -207,12 +207,12 @@ def judge_error(errors: Sequence[Error], why_not: str = "") -> Finding:
     identifier, title = "drill.forecast.error", "the forecast predicts a size that it never saw"
     hint = "restore more sizes, on a quiet machine: `-p forecast_megabytes=64,256,1024,3072`"
     if why_not or len(errors) < ENOUGH:
-        sizes = f"{len(errors)} size{'' if len(errors) == 1 else 's'} restored"
+        why = why_not or f"{len(errors)} sizes were restored"
         return Finding(
             id=identifier,
             status=Status.NOT_APPLICABLE,
             title=title,
-            observed=f"not known: {why_not or sizes}, {ENOUGH} sizes are needed",
+            observed=f"not known: {why}; an error means something from {ENOUGH} sizes on",
             expected=f"below {LIMIT:.0%}",
             hint=hint,
             requirement="D6",
