@@ -224,3 +224,11 @@ class Resumed(Recover):
         found = judge_served(serving, serving.ask(IDENTITY).system_identifier)
         let_go(context, self.static, self.new)
         return self._cut(drill, self.new, cluster.version, [found])
+
+    def archiving_on(self, context: Context, drill: Drill) -> Outcome:
+        """How long the whole recovery took, only the records of both runs together tell."""
+        outcome = super().archiving_on(context, drill)
+        why = "this run did the rest of one that was cut short"
+        excused = {f"recovery_{figure}_seconds": why for figure in ("time", "point")}
+        measures = {**outcome.measures, "not_measured": excused}
+        return outcome.model_copy(update={"achieved": None, "measures": measures})
