@@ -59,18 +59,25 @@ def evidence(result: Result) -> Path:
     return outputs_dir() / result.target / result.run_id
 
 
-def test_a_lost_instance_costs_commits_and_a_missed_objective_deviates(
+def test_a_lost_instance_costs_commits_in_each_pass_and_a_missed_objective_deviates(
     context: Context, drilled: Callable[..., Result], shell: Shell
 ) -> None:
     before = context.ask(IDENTITY)
     result = drilled(
-        fault_offset_seconds="2.5", objective_recovery_time_seconds="1", commits_per_second="40"
+        fault_offset_seconds="2.5",
+        objective_recovery_time_seconds="1",
+        commits_per_second="40",
+        repeat="2",
     )
     # everything ran and every check is good: only the objective of one second was missed
     assert result.verdict is Verdict.DEVIATED, result.reasons
     assert result.verdict.exit_status == 1
     bad = [finding.id for finding in result.findings if not finding.good]
-    assert bad == ["drill.objective.recovery-time"], result.reasons
+    assert bad == [
+        "drill.objective.recovery-time",
+        "drill.distribution.recovery-time",
+        "drill.distribution.pass-2",
+    ], result.reasons
     assert [phase.name for phase in result.phases] == PHASES
     achieved = result.achieved
     assert achieved.recovery_time_seconds == achieved.verified_seconds
@@ -92,6 +99,21 @@ def test_a_lost_instance_costs_commits_and_a_missed_objective_deviates(
     assert achieved.recovery_point_seconds is not None
     assert 1.5 < achieved.recovery_point_seconds < 10
     assert sum(row["acknowledged"] for row in result.measures["commits"]) == len(acked)
+    # the second pass: its own hosts, offset and rate, judged by the same checks
+    first, second = result.measures["passes"]
+    assert (first["rate"], second["rate"]) == (40, 1)
+    assert second["bad"] == ["drill.objective.recovery-time"]
+    assert second["checks"] > 15
+    assert second["lost"] > 0
+    assert second["promised"] - second["lost"] > 0
+    assert first["promised"] == len(acked)
+    own = {path.name for path in (evidence(result) / "logs/p2").iterdir()}
+    assert {"acknowledged_commits.jsonl", "lost_commits.csv", "recovery.log"} <= own
+    assert found["drill.distribution.complete"].observed == "2 of 2"
+    assert found["drill.distribution.bound"].status is Status.PASS
+    assert found["drill.forecast.error"].status is Status.NOT_APPLICABLE
+    assert all(one["wal"] > 0 for one in result.measures["forecast_restores"])
+    assert len(result.measures["forecast_restores"]) == 2
     # nothing is left, and the declared host was not touched
     assert left_of(context, result.run_id) == {}
     after = context.ask(IDENTITY)
