@@ -37,11 +37,15 @@ def keep(places: Places, as_root: Callable[[str], object]) -> None:
     _copy(places.user, places.user / KEPT, (_AWS,))
 
 
-def put_back(places: Places, as_root: Callable[[str], object]) -> None:
-    """Make a paused lab what it was. Raises LabError: nothing was kept."""
+def require(places: Places) -> None:
+    """Something was kept of it, or LabError."""
     if not (places.user / KEPT).is_dir():
         hint = f"./chronos lab keep --name {places.lab}"
         raise LabError("this lab has no checkpoint", places.lab, hint=hint)
+
+
+def put_back(places: Places, as_root: Callable[[str], object]) -> None:
+    """Make a paused lab what it was."""
     as_root("put-back")
     _copy(places.user / KEPT, places.user, (_AWS,))
 

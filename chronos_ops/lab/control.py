@@ -246,6 +246,7 @@ def keep(name: str, *, progress: Progress | None = None) -> LabStatus:
 
 def put_back(name: str, *, progress: Progress | None = None) -> LabStatus:
     """Make the lab what it was when it was kept. Raises LabError: it never was."""
+    checkpoint.require(places(name))
     return _around(name, checkpoint.put_back, progress)
 
 
