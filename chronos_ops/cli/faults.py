@@ -23,11 +23,18 @@ def list_() -> None:
 
     from chronos_ops.faults.fault import registry
 
-    table = Table("fault", "failure", "what", "named by", box=None, pad_edge=False)
-    for fault in registry().values():
-        named = f"{fault.finding}\n({fault.runbook})"
-        table.add_row(fault.id, str(fault.number), fault.what, named)
-    Console().print(table)
+    known = registry().values()
+    for runbook in dict.fromkeys(fault.runbook for fault in known):
+        table = Table(
+            box=None, pad_edge=False, title=f"detected by {runbook}", title_justify="left"
+        )
+        table.add_column("fault, and what names it", no_wrap=True)
+        table.add_column("failure", justify="right")
+        table.add_column("what it is")
+        for fault in (each for each in known if each.runbook == runbook):
+            table.add_row(f"{fault.id}\n  {fault.finding}", str(fault.number), fault.what)
+        Console().print(table, "")
+    typer.echo(f"{len(known)} faults")
 
 
 @app.command()
