@@ -33,6 +33,9 @@ _OURS = {
     PREFIX_VARIABLE,
     SOCKET_VARIABLE,
     "IPYTHONDIR",
+    "FORCE_COLOR",  # a kernel sets these: logs would hold every turn of a spinner
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
 }
 
 
@@ -43,7 +46,8 @@ def command(*words: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """As an operator's shell has it: nothing of the run that asks."""
-    return {name: value for name, value in os.environ.items() if name not in _OURS}
+    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+    return {**kept, "TERM": "dumb"}
 
 
 def call(words: Sequence[str], log: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from chronos_ops.evidence.folder import PARAMETERS, read_json, write_text
 from chronos_ops.evidence.manifest import differences
 from chronos_ops.evidence.record import RESULT
+from chronos_ops.faults.fault import registry
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.result import Result
 
@@ -14,27 +15,33 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
 def newest_score(root: Path) -> Result:
-    """The newest whole run of all faults that reached its score. Raises UsageError: none."""
-    found = []
+    """The newest whole run of all faults that reached its score, else of most of them.
+
+    Raises UsageError: none.
+    """
+    found: dict[tuple[int, str], Result] = {}
     for path in (root / "outputs").glob(f"*/*-faults-*/{RESULT}"):
         given = (read_json(path.parent / PARAMETERS) or {}).get("parameters", {})
         try:
             result = Result.model_validate(read_json(path))
         except ValidationError:
             continue
-        if result.measures.get("score") and not given.get("only") and not differences(path.parent):
-            found.append(result)
+        if result.measures.get("score") and not differences(path.parent):
+            tried = result.measures["score"]["total"] if given.get("only") else len(registry())
+            found[tried, result.ended_at] = result
     if not found:
-        raise UsageError("no run of all faults is here", hint="./chronos faults run")
-    return max(found, key=lambda result: result.ended_at)
+        raise UsageError("no run of faults is here that has a score", hint="./chronos faults run")
+    return found[max(found)]
 
 
 def line(result: Result) -> str:
     """One sentence, with what a reader needs to doubt it."""
     score = result.measures["score"]
+    total, known = score["total"], len(registry())
+    of = str(total) if total >= known else f"{total} tried (the catalogue has {known})"
     missed = [row["fault"] for row in result.measures["faults"] if not row["detected"]]
     return (
-        f"**{score['detected']} of {score['total']}** faults were named, each by the finding that "
+        f"**{score['detected']} of {of}** faults were named, each by the finding that "
         f"stands for it and with a mend{f' (not: {chr(44).join(missed)})' if missed else ''}; "
         f"**{score['false_alarms']}** false alarms in {score['controls']} runs without a fault. "
         f"From the strike to the finding: {score['seconds_median']} s in the median, "
