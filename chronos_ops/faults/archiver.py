@@ -22,7 +22,8 @@ def reset(site: Site, name: str) -> None:
 
 
 def remember_segment(site: Site) -> None:
-    """From here on segments may be lost: `push_lost` brings them."""
+    """From here on segments may be lost: `push_lost` brings them, if no checkpoint removes them."""
+    alter(site, "wal_keep_size", "1GB")
     site.kept["since"] = site.sql(_CURRENT)
 
 
@@ -36,6 +37,7 @@ def push_lost(site: Site) -> None:
         if since <= name < current:
             path = f"{directory}/pg_wal/{name}"
             site.ssh.run([*push, "archive-push", path], user="postgres")
+    reset(site, "wal_keep_size")
 
 
 def wait_for_archiver(site: Site) -> None:
