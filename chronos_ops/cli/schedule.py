@@ -57,7 +57,10 @@ def add(
 
     check_calendar(calendar, delay)
     given = parse_overrides(parameter)
-    refuse_login(prepare(runbook, target, given, approve, plan=False).settings)
+    prepared = prepare(runbook, target, given, approve, plan=False)
+    if getattr(prepared.parameters, "mode", "") == "recover":
+        raise UsageError("a recovery for real is not scheduled: a person decides it (D9)", runbook)
+    refuse_login(prepared.settings)
     schedule = Schedule(runbook, target, calendar, approve, tuple(sorted(given.items())), delay)
     manager = _manager(system)
     texts = unit_texts(schedule, shelf.ROOT, shelf.ROOT / "outputs", system=manager.system)

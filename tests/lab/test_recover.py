@@ -113,7 +113,7 @@ def test_the_lost_host_is_replaced_and_a_second_disaster_is_survived(
     untouched = account(before)
     with pytest.raises(Refused, match="database lives"):
         recover()
-    with pytest.raises(UsageError, match="is not the instance"):
+    with pytest.raises(Refused, match="is not the instance"):
         recover(lost_instance="project-chronoss")
     with pytest.raises(UsageError, match="knows no scenario"):
         recover(scenario="table_dropped")

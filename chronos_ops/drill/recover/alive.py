@@ -25,7 +25,7 @@ def signs_of_life(context: Context, looks: int) -> str:
         began = time.monotonic()
         if context.settings.postgres.connect == "tcp" and answers(host, port):
             return f"{host}:{port} accepts connections"
-        if said := _online(context):
+        if number == 0 and (said := _online(context)):
             return said
         if number + 1 < looks:
             time.sleep(max(0.0, began + 1.0 - time.monotonic()))

@@ -5,6 +5,7 @@ job). What the drill host wrote where nothing beats it goes; PostgreSQL starts b
 """
 
 from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill import locales
 from chronos_ops.drill.firewall import PATH as DRILL_FIREWALL
 from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import CommandFailed, UnreadableAnswer
@@ -13,6 +14,7 @@ from chronos_ops.plans.jobs import KEPT
 from chronos_ops.plans.postgres_tls import FILE_NAME as TLS_FILE
 
 CLUSTER = "main"
+SAVED = "/var/lib/chronos-recover"
 SUBSTITUTE = "84-chronos-recovered.conf"  # before hardening's drop-in, which beats it
 _SNAKEOIL = {
     "ssl_cert_file": "/etc/ssl/certs/ssl-cert-snakeoil.pem",
@@ -25,14 +27,16 @@ _NOT_STARTED = 5
 _SCRIPT = r"""
 set -eu
 major=$1 data=$2 etc=$3 kept=$2/$4 tls=$5 substitute=$6 mark=$7
-auto=$data/postgresql.auto.conf unit=postgresql@$major-main
+auto=$data/postgresql.auto.conf unit=postgresql@$major-main saved=/var/lib/chronos-recover
+mkdir -p -m 0700 "$saved"
 write() { install -o postgres -g postgres -m 0640 /dev/stdin "$1"; }
 said() { runuser -u postgres -- "/usr/lib/postgresql/$major/bin/postgres" -C "$1" -D "$etc"; }
 if grep -q "^$mark" "$auto"; then
     # a copy of what works, to go back to: the whole of it before the first change
-    if [ ! -e "$etc.drill" ]; then
-        rm -rf "$etc.part"; cp -a "$etc" "$etc.part"; cp -p "$auto" "$etc.part/auto.drill"
-        mv "$etc.part" "$etc.drill"
+    if [ ! -e "$saved/drill" ]; then
+        rm -rf "$saved/part"; mkdir "$saved/part"
+        cp -a "$etc" "$saved/part/etc"; cp -p "$auto" "$saved/part/auto"
+        mv "$saved/part" "$saved/drill"
     fi
     if [ -e "$kept/postgresql.conf" ]; then
         (cd "$kept" && find . -type f ! -name packages.txt ! -path "./conf.d/$tls" \
@@ -48,33 +52,40 @@ if grep -q "^$mark" "$auto"; then
     sed -i "s|^[# ]*data_directory *=.*|data_directory = '$data'|" "$etc/postgresql.conf"
     pg_ctlcluster --skip-systemctl-redirect "$major" main stop -m fast 2>/dev/null || :
     # ours, and what pgbackrest restore wrote for this one recovery
-    grep -v -E '^(restore_command|recovery_target[a-z_]*|archive_mode)\b' "$etc.drill/auto.drill" \
+    grep -v -E '^(restore_command|recovery_target[a-z_]*|archive_mode)\b' "$saved/drill/auto" \
         | sed "/^$mark/,\$d" | write "$auto.new"
     mv "$auto.new" "$auto"
 else
     echo "configuration: done before"
 fi
-: > /tmp/chronos-substitutes
+: > "$saved/missing"
 for name in ssl_cert_file ssl_key_file; do
     path=$(said "$name") || { echo "unreadable: $name"; continue; }
     case $path in /*) ;; *) path=$data/$path ;; esac
-    [ -e "$path" ] || echo "$name $path" >> /tmp/chronos-substitutes
+    [ -e "$path" ] || echo "$name $path" >> "$saved/missing"
 done
-if [ -s /tmp/chronos-substitutes ]; then
-    sed 's/^/missing: /' /tmp/chronos-substitutes
-    cat | write "$etc/conf.d/$substitute"
+if [ -s "$saved/missing" ]; then
+    sed 's/^/missing: /' "$saved/missing"
+    write "$etc/conf.d/$substitute"
 fi
-rm -f /tmp/chronos-substitutes
 systemctl daemon-reload
 if ! systemctl start "$unit"; then
     echo "log: $(tail -n 5 "/var/log/postgresql/postgresql-$major-main.log" | tr '\n' ' ')"
     systemctl stop "$unit" || :
-    rm -rf "$etc.bad"; mv "$etc" "$etc.bad"; cp -a "$etc.drill" "$etc"
-    cp -p "$etc.drill/auto.drill" "$auto"
+    rm -rf "$saved/bad"; mv "$etc" "$saved/bad"; cp -a "$saved/drill/etc" "$etc"
+    cp -p "$saved/drill/auto" "$auto"
     pg_ctlcluster --skip-systemctl-redirect "$major" main start
     exit 5
 fi
 systemctl is-active "$unit"
+"""
+# Of the kept configuration: a server does not start with a locale that its host lacks.
+_LOCALES = r"""
+cat "$1/postgresql.conf" "$1"/conf.d/*.conf 2>/dev/null \
+    | sed -n "s/^ *lc_[a-z]* *=\{0,1\} *'\{0,1\}\([A-Za-z@_.0-9-]*\).*/\1/p" | sort -u \
+    | while read -r name; do
+        LC_ALL=$name locale charmap 2>&1 | grep -q 'Cannot set' && echo "$name" || :
+    done
 """
 # Closed to all but the operators until now; from here on the declared firewalls stand alone.
 _OPEN = f"""
@@ -95,6 +106,9 @@ def give_back(context: Context, major: str) -> list[Finding]:
     data = f"/var/lib/postgresql/{major}/{CLUSTER}"
     etc = f"/etc/postgresql/{major}/{CLUSTER}"
     argv = ["sh", "-c", _SCRIPT, "give-back", major, data, etc, KEPT, TLS_FILE, SUBSTITUTE, _MARK]
+    wanted = context.ssh.run(["sh", "-c", _LOCALES, "locales", f"{data}/{KEPT}"], sudo=True)
+    for name in wanted.stdout.split():
+        locales.make(context.ssh, name)
     lines = "".join(f"{name} = '{value}'\n" for name, value in _SNAKEOIL.items())
     text = f"# The lost host's files are not here; hardening brings its own (chronos-ops)\n{lines}"
     answer = context.ssh.run(argv, sudo=True, stdin=text, accept=(0, _NOT_STARTED), timeout=300)
@@ -103,7 +117,7 @@ def give_back(context: Context, major: str) -> list[Finding]:
             "PostgreSQL does not start with the lost host's configuration",
             answer.exit_code,
             answer.stdout,
-            hint=f"it runs again with the drill host's; look into {etc}.bad on "
+            hint=f"it runs again with the drill host's; look into {SAVED}/bad on "
             f"{context.ssh.address.host}, mend what the log names in "
             f"{data}/{KEPT}, and run this once more",
         )

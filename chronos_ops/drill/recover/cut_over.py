@@ -56,6 +56,13 @@ def cut_over(context: Context, static: StaticIp, new: str, system_id: str) -> li
     somebody else, or nobody, answers there: the teardown takes it back.
     """
     lost = context.settings.host.instance
+    holder = power.static_ip(context.aws, static.name).attached_to
+    if holder not in ("", lost):
+        raise Refused(
+            f"the static address {static.name} leads to another instance by now",
+            holder,
+            hint="somebody else recovers this target too: agree on one of you",
+        )
     back = LeadStaticIp(name=static.name, instance=lost, run_id=context.run_id)
     context.journal.resource(f"lightsail:static-ip/{static.name}", (back,))
     with context.journal.interval("deed", f"lead {static.name} to {new}"):

@@ -26,29 +26,29 @@ def resource(lost: str) -> str:
 
 
 def fence(context: Context, static: StaticIp) -> Outcome:
-    """Revoke its keys, close its firewall, stop it; then prove it. Raises Refused if it stands."""
+    """Close its firewall, stop it, revoke its keys; then prove it. Raises Refused if it stands."""
     lost = context.settings.host.instance
     seen = context.ask(lightsail.instance(lost))
     keys = _active_keys(context)
     ports = context.ask(lightsail_ports.open_ports(lost)) or ()
     before = ("stopped" if seen.state == "stopped" else "running") if seen else "gone"
     undo: list[Deed] = [LeadStaticIp(name=static.name, instance=lost, run_id=context.run_id)]
-    if seen is not None:
+    if ports:
         undo.append(_put(lost, ports))
     undo += [ReviveKey(user=user, ending=shown(key)) for user, key in keys]
     if before == "running":
         undo.append(StartInstance(name=lost))
     context.journal.resource(resource(lost), tuple(undo))
     with context.journal.interval("deed", f"fence {lost}", was=before):
-        for user, key in keys:
-            context.say(f"revoking the key …{shown(key)} of {user} …")
-            arguments = {"UserName": user, "AccessKeyId": key, "Status": "Inactive"}
-            context.aws.call("iam", "update_access_key", **arguments)
         if seen is not None:
             closed = _put(lost, _operators_only(context))
             context.aws.call(closed.service, closed.operation, **closed.arguments)
             context.say(f"stopping {lost} …")
-            power.stop_instance(context.aws, lost)
+            power.stop_instance(context.aws, lost)  # one that lives archives its last segment yet
+        for user, key in keys:
+            context.say(f"revoking the key …{shown(key)} of {user} …")
+            arguments = {"UserName": user, "AccessKeyId": key, "Status": "Inactive"}
+            context.aws.call("iam", "update_access_key", **arguments)
     findings = [
         judge_stopped(context, lost),
         _judge_silent(context),
@@ -60,8 +60,8 @@ def fence(context: Context, static: StaticIp) -> Outcome:
         raise Refused(f"{lost} is not fenced, so nothing takes its place", said, hint=bad[0].hint)
     kept = "It is kept, never deleted" if seen else "It is gone already"
     return Outcome(
-        summary=f"`{lost}` was {before}, and is given up: {len(keys)} keys revoked, its firewall "
-        f"closed to all but the operators' SSH, the instance stopped. {kept}.",
+        summary=f"`{lost}` was {before}, and is given up: its firewall closed to all but the "
+        f"operators' SSH, the instance stopped, {len(keys)} keys revoked. {kept}.",
         findings=findings,
         measures={
             "given_up": {"instance": lost, "was": before, "keys": [shown(key) for _, key in keys]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from chronos_ops.model.errors import ChronosError
-from chronos_ops.model.settings import Settings, parameters_dir, parse_settings
+from chronos_ops.model.settings import Host, Settings, parameters_dir, parse_settings
 
 
 def renamed(text: str, instance: str, user: str) -> str:
@@ -39,28 +39,24 @@ def adopt(settings: Settings, directory: Path | None = None) -> str:
     folder = directory or parameters_dir()
     path = folder / f"{settings.target}.yaml"
     before = path.read_text(encoding="utf-8")
-    after = renamed(before, settings.host.instance, settings.host.user)
-    if after == before:
+    if _host(before, path.name) == settings.host:
         return ""
+    after = renamed(before, settings.host.instance, settings.host.user)
+    if _host(after, path.name) != settings.host:
+        raise ChronosError(
+            f"parameters/{path.name} names the lost host still",
+            "its lines under `host:` are not such that they could be changed one by one",
+            hint=f"set host.instance: {settings.host.instance} and host.user: "
+            f"{settings.host.user} in it, and take host.known_hosts_file out",
+        )
     part = path.with_name(f".{path.stem}.part.yaml")
     part.touch(mode=0o600)
     part.write_text(after, encoding="utf-8")
     part.chmod(path.stat().st_mode & 0o777)
-    try:
-        _check(part, settings)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    part.replace(path)
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
     return "\n".join(list(lines)[2:])
 
 
-def _check(part: Path, wanted: Settings) -> None:
-    found = parse_settings(yaml.safe_load(part.read_text(encoding="utf-8")), part.name)
-    if found.host != wanted.host:
-        raise ChronosError(
-            "the parameter file could not be changed by itself",
-            f"host would be {found.host}",
-            hint=f"set host.instance: {wanted.host.instance} and host.user: {wanted.host.user} "
-            "in it, take host.known_hosts_file out, and run this once more",
-        )
+def _host(text: str, name: str) -> Host:
+    return parse_settings(yaml.safe_load(text), name).host

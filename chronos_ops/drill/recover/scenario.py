@@ -1,5 +1,6 @@
 """Mode `recover`: the database is lost for real, and comes back (D9)."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from chronos_ops.drill import recovering
@@ -21,7 +22,7 @@ from chronos_ops.drill.synthetic import parameters
 from chronos_ops.execution import power
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.operator_key import public_line
-from chronos_ops.facts import s3
+from chronos_ops.facts import lightsail, s3
 from chronos_ops.facts.lightsail import StaticIp
 from chronos_ops.facts.postgres import CLUSTERS, IDENTITY
 from chronos_ops.facts.secret_store import secrets
@@ -40,7 +41,10 @@ def find(context: Context) -> "Recover":
     _refuse_typo(context)
     static = place.static_address(context)
     new = place.successor(context, static)
-    return Resumed(static, new) if new else Recover(static)
+    if new:
+        return Resumed(static, new)
+    lost = context.ask(lightsail.instance(context.settings.host.instance))
+    return Recover(static, lost.bundle if lost else "")
 
 
 def _refuse_typo(context: Context) -> None:
@@ -60,8 +64,9 @@ class Recover(Aftermath, ProductionProof):
     id: ClassVar[str] = "recover"
     title: ClassVar[str] = "the database is lost, and comes back on a new host"
 
-    def __init__(self, static: StaticIp) -> None:
+    def __init__(self, static: StaticIp, bundle: str = "") -> None:
         self.static = static
+        self.bundle = bundle  # the lost instance's own, where Lightsail still knows it
 
     def check_target(self, context: Context, drill: Drill, asked: RecoveryTarget) -> Outcome:
         """Everything that would stop a recovery halfway is refused before anything is touched."""
@@ -73,14 +78,16 @@ class Recover(Aftermath, ProductionProof):
         drill.keep("operator-key", public_line(settings.host.key_file))
         self._refuse_missing(context)
         alive = signs_of_life(context, own.probe_failures)
-        if alive and not own.although_alive:
+        if alive and not own.although_alive and not own.plan:
             raise Refused(
                 "the declared database lives: nothing is given up", alive, hint=split_brain()
             )
         drill.asked = drill.target = asked
         drill.keep("position", None)
         drill.keep("tables", None)
-        seen = f"**although {alive}**" if alive else f"silent in {own.probe_failures} looks"
+        seen = f"silent in {own.probe_failures} looks"
+        if alive:
+            seen = f"**although {alive}**" if own.although_alive else f"refused while {alive}"
         return Outcome(
             summary=f"**Recovery for real**, to {asked}. `{settings.host.instance}` is given up "
             f"({seen}); `{self.static.name}` ({self.static.address}) will lead to a new host."
@@ -115,10 +122,17 @@ class Recover(Aftermath, ProductionProof):
 
     def provision_drill_host(self, context: Context, drill: Drill) -> Outcome:
         drill.part("fenced", "fence")
-        outcome = recovering.make_host(context, drill, context.settings)
+        outcome = recovering.make_host(self._as_large(context), drill, context.settings)
         line = drill.part("operator-key", "check-target")
         authorize(drill.host.ssh, str(line))
         return outcome
+
+    def _as_large(self, context: Context) -> Context:
+        """Drills may make do with less; who takes production's place is as large as it was."""
+        if not self.bundle:
+            return context
+        size = context.settings.drill.model_copy(update={"bundle_id": self.bundle})
+        return replace(context, settings=context.settings.model_copy(update={"drill": size}))
 
     def restore(self, context: Context, drill: Drill) -> Outcome:
         _refuse_fork(drill)
@@ -143,7 +157,12 @@ class Recover(Aftermath, ProductionProof):
         return Outcome(
             summary=f"Lost: **not known**. No record of the acknowledged commits exists; {said}, "
             f"the fence began at {fenced:%Y-%m-%d %H:%M:%S} UTC. What was committed in between, "
-            "before the database failed, is lost. Tell its users that moment.",
+            "before the database failed, is lost. Tell its users that moment."
+            + (
+                ""
+                if drill.target.kind == "latest"
+                else f" You gave up what came after {drill.target}."
+            ),
             measures={
                 "last_recovered_commit": last,
                 "fence_began": fenced.isoformat(),
