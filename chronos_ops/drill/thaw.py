@@ -79,7 +79,7 @@ def wait(context: Context, needed: Needed, tier: str, days: int, patience: float
             hours = (time.monotonic() - began) / 3600
             total = len(needed.objects)
             state = f"{total - len(cold)} of {total} objects can be read after {hours:.2f} h"
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 raise UnfitTarget(
                     f"the thaw is not complete after {patience / 3600:g} h",
                     state,
