@@ -184,22 +184,22 @@ def left_out(known: Sequence[Restored]) -> list[Error]:
 
 
 def _predicted(own: Sequence[Restored], by: Forecast | str) -> Error:
+    """Over the phases that the other sizes had too: a restore without a fault has no `detect`."""
     size, wal = int(median(one.size for one in own)), int(median(one.wal for one in own))
-    measured = median(one.total for one in own)
-    if isinstance(by, str) or any(name not in by.lines for one in own for name in one.seconds):
-        return Error(size, wal, len(own), measured, None, None)
+    if isinstance(by, str):
+        return Error(size, wal, len(own), median(one.total for one in own), None, None)
 
-    def predicted(wanted: Callable[[str], bool]) -> Point:
+    def both(wanted: Callable[[str], bool]) -> Point:
         pairs = []
         for one in own:
-            names = [name for name in one.seconds if wanted(name)]
+            names = [name for name in one.seconds if name in by.lines and wanted(name)]
             pairs.append((by.seconds(one.size, one.wal, names), sum(one.seconds[n] for n in names)))
         return median(p for p, _ in pairs), median(m for _, m in pairs)
 
-    all_, _ = predicted(lambda _name: True)
-    grown, grew = predicted(lambda name: name in GROWS)
+    predicted, measured = both(lambda _name: True)
+    grown, grew = both(lambda name: name in GROWS)
     growing = abs(grown - grew) / grew if grew > 0 else None
-    return Error(size, wal, len(own), measured, all_, growing)
+    return Error(size, wal, len(own), measured, predicted, growing)
 
 
 def judge_error(errors: Sequence[Error], why_not: str = "") -> Finding:

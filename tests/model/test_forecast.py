@@ -142,6 +142,18 @@ def test_repeats_of_a_size_are_left_out_together() -> None:
     assert errors[0].restores == 3
 
 
+def test_a_phase_that_one_size_alone_had_is_not_held_against_the_others() -> None:
+    """A drill is detected, a restore for the forecast is not."""
+    struck = measured(16, 16, detect=4.0)
+    errors = left_out([struck, *FOUR])
+    assert errors[0].measured == pytest.approx(struck.total - 4.0)
+    assert errors[0].error is not None
+    assert judge_error(errors).status is Status.PASS
+    found = forecast([struck, *FOUR])
+    assert isinstance(found, Forecast)
+    assert found.lines["detect"] == Line(4.0)
+
+
 def test_fixed_costs_do_not_hide_the_error_of_what_grows() -> None:
     known = [measured(size, size / 4, provision=1000.0) for size in (64, 256, 1024)]
     known[2] = measured(1024, 256, 2.0, provision=1000.0)
