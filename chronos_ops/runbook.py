@@ -56,7 +56,6 @@ from chronos_ops.evidence.steps import (
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.rollback import pending_resources, rollback
 from chronos_ops.model.errors import ChronosError, Deviated, Refused
-from chronos_ops.model.finding import broken_rule
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.parameters.common import RunbookParameters
 from chronos_ops.model.plan import Plan
@@ -78,6 +77,7 @@ from chronos_ops.runbook_rooms import Rooms
 from chronos_ops.runbook_stage import (
     carry_out,
     could_not_look,
+    ended_by,
     judge_declared,
     known_after_apply,
     make_plan,
@@ -342,8 +342,7 @@ class Runbook(Rooms):
             with context.journal.interval("step", cell):
                 outcome = work(context)
         except Exception as error:
-            named = broken_rule(error) if isinstance(error, ChronosError) else None
-            found = Outcome(summary="The run ends here.", findings=[named]) if named else None
+            found = ended_by(cell, error)
             self._record(display, cell, kind, started, "error", found, error)
             raise
         except BaseException as error:

@@ -86,16 +86,27 @@ def judge_declared(plan: Plan) -> Outcome:
 
 def could_not_look(cell: str, error: ChronosError) -> Outcome:
     """Judge only: a check that broke is an error among the others, and they go on."""
-    found = broken_rule(error) or Finding(
+    summary = f"`{cell}` could not be carried out."
+    return Outcome(summary=summary, findings=[_what_broke(cell, error)])
+
+
+def ended_by(cell: str, error: Exception) -> Outcome | None:
+    """What is recorded of a step that broke; None: wrong usage, or an error of this code."""
+    if not isinstance(error, ChronosError) or error.exit_status == 2:
+        return None
+    return Outcome(summary="The run ends here.", findings=[_what_broke(cell, error)])
+
+
+def _what_broke(cell: str, error: ChronosError) -> Finding:
+    return broken_rule(error) or Finding(
         id=f"step.{cell}.could-run",
         title=f"the step `{cell}` could be carried out",
         status=Status.ERROR,
-        observed=error.text(),
+        observed=error.noun + (f": {error.value}" if error.value is not None else ""),
         expected="an answer",
         hint=error.hint or "mend what it names, then look again",
         requirement="B9",
     )
-    return Outcome(summary=f"`{cell}` could not be carried out.", findings=[found])
 
 
 def carry_out(stage: Stage, context: Context, agree: Agree) -> Outcome:

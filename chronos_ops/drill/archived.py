@@ -10,9 +10,15 @@ from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, wal_archive
 from chronos_ops.facts.backups import StanzaInfo
-from chronos_ops.model.errors import ChronosError, CommandFailed
+from chronos_ops.model.errors import ChronosError, CommandFailed, Rule
 
 ARCHIVE_SECONDS = 180.0
+ARRIVES = Rule(
+    "drill.repository.wal-arrives",
+    "a WAL segment that the server has closed reaches the repository",
+    "seen there within the archive timeout and a while",
+    "B9",
+)
 _SWITCH = "SELECT pg_walfile_name(pg_switch_wal()) AS segment"
 
 
@@ -32,6 +38,7 @@ def wait_stored(
             f"WAL segment {segment} was not in the repository after {patience:.0f} s",
             context.ask(wal_archive.ARCHIVER, ssh),
             hint="see the server's log, and `pgbackrest check` on it",
+            breaks=ARRIVES,
         )
     return round(arrived[1], 3)
 

@@ -20,6 +20,14 @@ SELECT extname, extversion, EXISTS (
     WHERE a.name = extname AND a.version = extversion) AS here
 FROM pg_extension
 """
+_LIBRARIES = """
+SELECT name FROM (
+    SELECT DISTINCT replace(probin, '$libdir',
+        (SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR')) AS name
+    FROM pg_proc WHERE probin IS NOT NULL) l
+WHERE name LIKE '/%' AND pg_stat_file(name, true) IS NULL
+    AND pg_stat_file(name || '.so', true) IS NULL
+"""
 
 
 @dataclass(frozen=True)
@@ -287,9 +295,10 @@ def check_extensions(ssh: Ssh) -> Finding:
             count += 1
             if not row["here"]:
                 missing.append(f"{name}: {row['extname']} {row['extversion']}")
+        missing += [f"{name}: {row['name']}" for row in ssh.sql_rows(_LIBRARIES, conninfo(name))]
     return judge(
         "drill.integrity.extensions",
-        "every extension in use is installed on this host, in its version",
+        "every extension in use is installed on this host, in its version, with its library",
         passed=not missing,
         observed="; ".join(missing) or f"{count} in use, all there",
         expected="none missing",

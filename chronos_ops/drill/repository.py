@@ -3,18 +3,24 @@
 import time
 
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill.target import Reach, reach_of
+from chronos_ops.drill.target import HAS_BACKUP, Reach, reach_of
 from chronos_ops.execution.apply import apply
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, wal_archive
 from chronos_ops.facts.backups import StanzaInfo
 from chronos_ops.facts.pgbackrest import BACKUP_OPTIONS, CONFIG_PATH, VERSION
 from chronos_ops.facts.system import CORES
-from chronos_ops.model.errors import CommandFailed, Refused
+from chronos_ops.model.errors import CommandFailed, Refused, Rule
 from chronos_ops.model.plan import Change, Deed, Plan, WriteFile
 from chronos_ops.model.settings import Settings
 from chronos_ops.plans.pgbackrest_config import CA_PATH, config_text, masked
 
+READABLE = Rule(
+    "drill.repository.readable",
+    "the drill host can read the repository",
+    "pgBackRest's info answers with the reader's key and the passphrase of the secret store",
+    "D4",
+)
 KEY_SECONDS = 90.0  # a new access key is known everywhere in some seconds
 
 
@@ -57,9 +63,21 @@ def look(context: Context, ssh: Ssh, stanza: str) -> StanzaInfo:
             return info
         if first is None or first.code in (backups.MISSING_STANZA, backups.NO_BACKUP):
             said = first.message if first else "no such stanza"
-            raise Refused(f"the repository has nothing of stanza {stanza!r}", said)
+            raise Refused(
+                f"the repository has nothing of stanza {stanza!r}",
+                said,
+                hint="is it the right repository and stanza? Run the backup runbook first",
+                breaks=HAS_BACKUP,
+            )
         if time.monotonic() > deadline:
-            raise CommandFailed("pgbackrest info", 1, first.message)
+            raise CommandFailed(
+                "pgbackrest info",
+                1,
+                first.message,
+                hint="the key, the bucket or the passphrase is not right: a run of the "
+                "backup runbook with `check_only` names which",
+                breaks=READABLE,
+            )
         time.sleep(1.0)
 
 

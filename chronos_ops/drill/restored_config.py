@@ -62,6 +62,8 @@ def safe(settings: Settings, major: int, sized: dict[str, str], paths: dict[str,
         "ssl_crl_file": "",
         "archive_mode": "off",
         "archive_command": "",
+        "archive_cleanup_command": "",  # of a standby: what they do is meant for production
+        "recovery_end_command": "",
         "primary_conninfo": "",
         "primary_slot_name": "",
         "synchronous_standby_names": "",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill.sample import DATABASE
 from chronos_ops.faults.fault import DRILL, Fault
 from chronos_ops.faults.site import Site
 
@@ -18,6 +19,12 @@ LOSS = MappingProxyType(
 CLUSTER = """
 v=$(ls /usr/lib/postgresql | sort -V | tail -n 1)
 bin=/usr/lib/postgresql/$v/bin; data=/var/lib/postgresql/$v/main
+"""
+_DAMAGE = """
+pg_ctlcluster --skip-systemctl-redirect $v main stop
+f=$data/{path}
+printf '\\377\\001' | dd of="$f" bs=1 seek=$(($(stat -c %s "$f") - 4000)) conv=notrunc status=none
+pg_ctlcluster --skip-systemctl-redirect $v main start
 """
 
 
@@ -86,21 +93,8 @@ def set_in_copy(host: Ssh, name: str, value: str) -> None:
     as_root(host, f"test -d $data/base; echo \"{name} = '{value}'\" >> $data/postgresql.auto.conf")
 
 
-def damage(host: Ssh, relation: str, sql: str) -> None:
-    """Two bytes in the middle of the last page of a relation that `sql` makes, on the disk."""
-    host.sql(f"{sql}; CHECKPOINT;")
-    path = host.sql(f"SELECT pg_relation_filepath('{relation}')").stdout.strip()
-    as_root(host, damage_script(f"$data/{path}"))
-
-
-def damage_script(*files: str) -> str:
-    """The server is stopped meanwhile: it would write the page from its memory again."""
-    shown = " ".join(f'"{name}"' for name in files)
-    return f"""
-pg_ctlcluster --skip-systemctl-redirect $v main stop
-for f in {shown}; do
-    at=$(($(stat -c %s "$f") - 4000))
-    printf '\\377\\001' | dd of="$f" bs=1 seek=$at conv=notrunc status=none
-done
-pg_ctlcluster --skip-systemctl-redirect $v main start
-"""
+def damage(host: Ssh, relation: str, database: str = DATABASE) -> None:
+    """Two bytes in the middle of a relation's last page, on the disk. The server is stopped
+    meanwhile: it would write the page from its memory again."""
+    path = host.sql(f"SELECT pg_relation_filepath('{relation}')", database).stdout.strip()
+    as_root(host, _DAMAGE.format(path=path))

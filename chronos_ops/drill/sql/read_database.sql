@@ -34,15 +34,22 @@ SELECT format(
      FROM %I.%I s',
     sn.nspname || '.' || s.relname, n.nspname || '.' || c.relname || '.' || a.attname,
     q.seqincrement, a.attname, n.nspname, c.relname, sn.nspname, s.relname)
-FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+FROM (
+    SELECT objid AS sequence, refobjid AS relation, refobjsubid AS number FROM pg_depend
+    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+        AND deptype IN ('a', 'i')
+    UNION  -- and one that a default asks, without being owned by the column
+    SELECT d.refobjid, e.adrelid, e.adnum FROM pg_depend d JOIN pg_attrdef e ON e.oid = d.objid
+    WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+) f
+JOIN pg_class s ON s.oid = f.sequence AND s.relkind = 'S'
 JOIN pg_sequence q ON q.seqrelid = s.oid
 JOIN pg_namespace sn ON sn.oid = s.relnamespace
-JOIN pg_class c ON c.oid = d.refobjid
+JOIN pg_class c ON c.oid = f.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-    AND d.deptype IN ('a', 'i') AND q.seqincrement > 0 AND NOT q.seqcycle
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.number
+    AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+WHERE q.seqincrement > 0 AND NOT q.seqcycle
     AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND s.relpersistence = 'p'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ORDER BY 1 \gexec

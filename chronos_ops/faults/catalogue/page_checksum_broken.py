@@ -1,7 +1,7 @@
 """A page of a table whose checksum does not fit."""
 
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.faults.restoring import RestoredHostFault, damage
+from chronos_ops.faults.restoring import LOSS, RestoredHostFault, damage
 
 
 class PageChecksumBroken(RestoredHostFault):
@@ -10,10 +10,11 @@ class PageChecksumBroken(RestoredHostFault):
     title = "A page's checksum is broken after the restore"
     what = "the disk of the new host has changed some bytes of a table"
     finding = "drill.integrity.page-checksums"
+    parameters = LOSS  # whose primary has page checksums
     strike_after = "recover"
 
     def strike(self, host: Ssh) -> None:
-        damage(host, "things", "CREATE TABLE things AS SELECT generate_series(1, 5000) AS n")
+        damage(host, "shop.documents")
 
 
 FAULT = PageChecksumBroken()

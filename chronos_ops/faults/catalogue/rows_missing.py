@@ -10,7 +10,7 @@ class RowsMissing(RestoredHostFault):
     title = "Rows are missing after the restore"
     what = "the restored database accepts connections, and some rows are gone"
     finding = "drill.integrity.digests"
-    strike_after = "first-write"
+    strike_after = "recover"
     parameters = LOSS
 
     def strike(self, host: Ssh) -> None:

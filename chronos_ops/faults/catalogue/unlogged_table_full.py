@@ -10,7 +10,7 @@ class UnloggedTableFull(RestoredHostFault):
     title = "An unlogged table is not empty"
     what = "rows of no certain moment: they were not reset when recovery ended"
     finding = "drill.integrity.unlogged"
-    strike_after = "first-write"
+    strike_after = "recover"
 
     def strike(self, host: Ssh) -> None:
         host.sql("CREATE UNLOGGED TABLE passing AS SELECT 1 AS n;")
