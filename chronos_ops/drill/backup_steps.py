@@ -7,6 +7,7 @@ from chronos_ops.drill.backup_checks import (
     schedule_check,
     verify_repositories,
 )
+from chronos_ops.drill.backup_preflight import restore_preflight
 from chronos_ops.drill.host_checks import config_files, connection_check, rights_check
 from chronos_ops.drill.pitr import begin_scratch_host, settle_scratch_host
 
@@ -17,6 +18,7 @@ __all__ = [
     "connection_check",
     "pitr_proof",
     "restore_points",
+    "restore_preflight",
     "rights_check",
     "schedule_check",
     "settle_scratch_host",

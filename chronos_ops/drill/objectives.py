@@ -13,7 +13,9 @@ from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.timing import Achieved, Objectives, Phase, stamp, utc_now
 
-PHASES = ("detect", "provision", "restore", "recovery", "promote", "first_write", "verify")
+PHASES = (
+    "detect", "provision", "preflight", "restore", "recovery", "promote", "first_write", "verify"
+)  # fmt: skip
 
 
 class PhaseClock:

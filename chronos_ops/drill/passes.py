@@ -31,6 +31,7 @@ _STEPS = (
     "inject_fault",
     "detect",
     "provision_drill_host",
+    "restore_preflight",
     "restore",
     "recover",
     "first_write",

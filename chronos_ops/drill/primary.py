@@ -17,7 +17,9 @@ from chronos_ops.drill.integrity import conninfo
 from chronos_ops.execution.apply import apply
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned
+from chronos_ops.facts.backups import SOURCE_ANNOTATION
 from chronos_ops.facts.postgres import IDENTITY, Identity
+from chronos_ops.facts.source import source_text
 from chronos_ops.model.plan import EmptyPrefix, Plan
 from chronos_ops.model.question import Fact
 from chronos_ops.model.secret import Secret
@@ -163,8 +165,9 @@ def _load_sample(primary: Primary, megabytes: int) -> None:
 
 def full_backup(context: Context, primary: Primary) -> None:
     """The baseline (D2)."""
+    described = context.ask(source_text(primary.settings.postgres.port), primary.ssh)
     primary.ssh.run(
         ["pgbackrest", f"--stanza={primary.settings.backup.stanza}", "--type=full",
-         "--log-level-console=info", "backup"],
+         f"--annotation={SOURCE_ANNOTATION}={described}", "--log-level-console=info", "backup"],
         user="postgres", timeout=6 * 3600, log=context.logs / "baseline-backup.log",
     )  # fmt: skip

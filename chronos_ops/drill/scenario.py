@@ -8,6 +8,7 @@ import pkgutil
 from importlib import import_module
 from typing import ClassVar, Literal
 
+from chronos_ops.drill.restore_preflight import before_restore
 from chronos_ops.drill.state import Drill
 from chronos_ops.drill.steady import SteadyState, look
 from chronos_ops.execution.context import Context
@@ -53,6 +54,12 @@ class Scenario:
 
     def provision_drill_host(self, context: Context, drill: Drill) -> Outcome:
         raise NotImplementedError
+
+    def restore_preflight(self, context: Context, drill: Drill) -> Outcome:
+        """Could it be restored, from there to here? Before anything is copied."""
+        if not drill.has("host"):
+            return self.nothing("no host was made to restore to")
+        return before_restore(context, drill)
 
     def restore(self, context: Context, drill: Drill) -> Outcome:
         raise NotImplementedError

@@ -86,6 +86,10 @@ class DrillSession:
         """Make a new host, closed to all but the operators, that can read the repository."""
         return self._of(context).provision_drill_host(context, self.drill)
 
+    def restore_preflight(self, context: Context) -> Outcome:
+        """Judge repository and host, before anything is copied."""
+        return self._of(context).restore_preflight(context, self.drill)
+
     def restore(self, context: Context) -> Outcome:
         """Copy the backup's files back; never over a live cluster."""
         return self._of(context).restore(context, self.drill)

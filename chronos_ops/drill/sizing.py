@@ -50,6 +50,7 @@ class Sized(Synthetic):
             self.baseline_backup,
             self.write_wal,
             self.provision_drill_host,
+            self.restore_preflight,
             self.restore,
             self.recover,
             self.first_write,

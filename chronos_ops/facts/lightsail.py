@@ -96,6 +96,32 @@ def bundle_disks() -> Fact[dict[str, int]]:
     return Fact("lightsail.bundles", question, _read_bundle_disks)
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """What a new host of a bundle has."""
+
+    disk_bytes: int
+    memory_bytes: int
+
+
+def bundles() -> Fact[dict[str, Bundle]]:
+    """What Lightsail offers, by bundle id."""
+    question = AwsQuestion("lightsail", "get_bundles", paginate=True)
+    return Fact("lightsail.bundles", question, _read_bundles)
+
+
+def _read_bundles(answer: Any) -> dict[str, Bundle]:
+    try:
+        return {
+            b["bundleId"]: Bundle(
+                int(float(b["diskSizeInGb"]) * 2**30), int(float(b["ramSizeInGb"]) * 2**30)
+            )
+            for b in _get(answer, "bundles")
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableAnswer("not a Lightsail bundle", error) from None
+
+
 def _read_static_ips(answer: Any) -> list[StaticIp]:
     try:
         return [

@@ -91,9 +91,7 @@ def reads(stanza: str, repo: int, wanted: Sequence[Wanted]) -> Fact[list[Seen]]:
                 raise UnreadableAnswer("not the answer of a read", line[:120])
             number = int(words[1])
             said = words[5].strip() if len(words) > 5 else ""
-            found[number] = Seen(
-                wanted[number].path, int(words[2]), int(words[3]), words[4], said
-            )
+            found[number] = Seen(wanted[number].path, int(words[2]), int(words[3]), words[4], said)
         if sorted(found) != list(range(len(wanted))):
             raise UnreadableAnswer("not every read was answered", f"{len(found)}/{len(wanted)}")
         return [found[number] for number in range(len(wanted))]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chronos_ops.facts import cron, postgres
-from chronos_ops.facts.backups import StanzaInfo, info
+from chronos_ops.facts import cron, postgres, source
+from chronos_ops.facts.backups import SOURCE_ANNOTATION, StanzaInfo, info
 from chronos_ops.facts.cron import Job
 from chronos_ops.facts.files import texts
 from chronos_ops.facts.systemd import Unit, units
@@ -87,6 +87,9 @@ def plan_jobs(settings: Settings, values: dict[str, Any]) -> Plan:
             data_directory=cluster.data_directory,
             config_directory=cluster.config_directory,
             kept=KEPT,
+            port=cluster.port,
+            source_script=source.SCRIPT.lstrip(),
+            annotation=SOURCE_ANNOTATION,
         )
     }
     for schedule in schedules(settings):

@@ -29,7 +29,8 @@ from chronos_ops.model.settings import load_settings
 from tests.lab.drilling import RUNBOOK, drill_context, left_of
 
 pytestmark = pytest.mark.lab
-PHASES = ["detect", "provision", "restore", "recovery", "promote", "first_write", "verify"]
+PHASES = ["detect", "provision", "preflight", "restore", "recovery", "promote"]
+PHASES += ["first_write", "verify"]
 by_hand = pytest.mark.skipif(
     "CHRONOS_LONG_TESTS" not in os.environ, reason="minutes long: CHRONOS_LONG_TESTS=1 runs it"
 )

@@ -16,7 +16,8 @@ _FAKES = {
         '#!/bin/sh\ncase "$3" in ActiveState) cat "$FAKE/active" ;; *) cat "$FAKE/next" ;; esac\n'
     ),
     "pgbackrest": (
-        '#!/bin/sh\necho "$*" >>"$FAKE/calls"\n'
+        '#!/bin/sh\ncase "$*" in *help*) cat "$FAKE/options"; exit ;; esac\n'
+        'echo "$*" >>"$FAKE/calls"\n'
         'if [ -e "$FAKE/slow" ]; then touch "$FAKE/running"; '
         'while [ -e "$FAKE/slow" ]; do sleep 0.05; done; fi\n'
         'exit "$(cat "$FAKE/exit")"\n'
@@ -38,7 +39,7 @@ class Queue:
             path = folder / "bin" / name
             path.write_text(text)
             path.chmod(0o755)
-        self.say(active="inactive", next="", exit="0")
+        self.say(active="inactive", next="", exit="0", options="  --delta\n", source="")
         self.script = folder / "backup-job"
         self.script.write_text(
             render(
@@ -51,6 +52,9 @@ class Queue:
                 data_directory=self.data,
                 config_directory=self.config,
                 kept="chronos_etc",
+                port=5433,
+                source_script='    echo "on $1: $(cat "$FAKE/source")"; [ -s "$FAKE/source" ]\n',
+                annotation="chronos-source",
             )
         )
 
@@ -172,3 +176,12 @@ def test_what_cannot_be_read_does_not_stop_the_backup(queue: Queue) -> None:
     queue.config.mkdir()
     assert queue.run("full") == 0
     assert queue.run("nonsense") == 64
+
+
+def test_a_set_says_what_it_was_taken_from_and_is_taken_anyway(queue: Queue) -> None:
+    queue.say(options="  --annotation   annotate backup\n", source='[{"a b": "c=d"}]')
+    assert queue.run("full") == 0
+    assert '--annotation=chronos-source=on 5433: [{"a b": "c=d"}]' in queue.calls()[0]
+    queue.say(source="")  # the server does not answer
+    assert queue.run("full") == 0
+    assert "annotation" not in queue.calls()[1]

@@ -1,0 +1,167 @@
+"""Before anything is copied: could it be restored now, from there, to here? (B5, D4, failures 3, 5,
+6, 14) Objects by one listing of the bucket; manifests, key and passphrase by the host itself.
+"""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill.state import Drill
+from chronos_ops.drill.target import choose_backup
+from chronos_ops.execution.context import Context
+from chronos_ops.facts import s3, wal_archive
+from chronos_ops.facts.backups import BackupSet, StanzaInfo
+from chronos_ops.facts.manifest import manifests
+from chronos_ops.facts.receiving_host import receiving_host
+from chronos_ops.facts.repository_reads import reads
+from chronos_ops.facts.s3 import StoredObject
+from chronos_ops.facts.source import Source, read_source
+from chronos_ops.model.errors import ChronosError
+from chronos_ops.model.finding import Finding, not_known
+from chronos_ops.model.outcome import Outcome
+from chronos_ops.model.settings import Settings
+from chronos_ops.model.wal import Lsn
+from chronos_ops.plans.judge_receiver import judge_receiver
+from chronos_ops.plans.judge_restore import judge_repository, no_backup
+from chronos_ops.plans.restore_needs import (
+    Holdings,
+    archived_histories,
+    labels,
+    needed_objects,
+    needed_reads,
+    needed_wal,
+)
+
+
+def holdings(
+    context: Context, ssh: Ssh, settings: Settings, wanted: Holdings, objects: list[StoredObject]
+) -> Holdings:
+    """Fill in what a host sees of a repository: manifests, histories, what it can read."""
+    stanza, repo = settings.backup.stanza, wanted.repo
+    found = replace(wanted, objects=_by_path(settings, repo, objects))
+    if not found.sets:
+        return found
+    found = replace(found, manifests=context.ask(manifests(stanza, repo, found.labels), ssh))
+    if archived_histories(found):
+        known = context.ask(wal_archive.histories(stanza, repo, found.archive_id), ssh)
+        found = replace(found, histories=known)
+    seen = context.ask(reads(stanza, repo, needed_reads(found)), ssh)
+    return replace(found, reads=seen)
+
+
+def prefix(settings: Settings, repo: int) -> str:
+    """Where a repository lies in the bucket."""
+    backup = settings.backup
+    return (backup.prefix if repo == 1 else backup.long_term_prefix).strip("/")
+
+
+def _by_path(
+    settings: Settings, repo: int, objects: Sequence[StoredObject]
+) -> dict[str, StoredObject]:
+    begin = prefix(settings, repo) + "/"
+    return {item.key.removeprefix(begin): item for item in objects}
+
+
+# -- the backup runbook: every set that could be restored
+
+
+def look_at_repository(context: Context, info: StanzaInfo, repo: int) -> tuple[Holdings, float]:
+    """One of the declared host's repositories, by its own key; and the seconds that it took."""
+    settings = context.settings
+    began = time.monotonic()
+    objects = context.ask(s3.objects(settings.backup.bucket, prefix(settings, repo)))
+    sets, frozen = _to_be_judged(info, repo, objects)
+    wanted = Holdings(
+        repo=repo,
+        stanza=info.name,
+        archive_id=info.archive_id(repo, sets[-1].database_id) or "" if sets else "",
+        objects={},
+        sets=sets,
+        frozen_sets=frozen,
+    )
+    found = holdings(context, context.ssh, settings, wanted, objects)
+    return found, time.monotonic() - began
+
+
+def _to_be_judged(
+    info: StanzaInfo, repo: int, objects: Sequence[StoredObject]
+) -> tuple[list[BackupSet], list[str]]:
+    """repo1: every set of the current cluster. repo2: the newest, since older ones may be frozen by
+    design; the labels of those that are."""
+    sets = info.of_repo(repo)
+    sets = [item for item in sets if item.database_id == sets[-1].database_id]
+    if repo == 1 or not sets:
+        return sets, []
+    cold = [item.key for item in objects if not item.readable]
+    older = [item.label for item in sets[:-1]]
+    return sets[-1:], [label for label in older if any(f"/{label}/" in key for key in cold)]
+
+
+def judge_one(context: Context, info: StanzaInfo, repo: int) -> tuple[list[Finding], str]:
+    """Findings about one repository, and what was looked at."""
+    try:
+        found, seconds = look_at_repository(context, info, repo)
+    except ChronosError as error:
+        title = f"repo{repo} can be looked at as a restore would read it"
+        return [not_known(f"restore.repo{repo}.look", title, error, "B5")], ""
+    if not found.sets:
+        return [no_backup(repo)], ""
+    said = (
+        f"repo{repo}: {len(found.objects)} objects, {len(found.sets)} sets with "
+        f"{len(needed_objects(found))} objects, {len(needed_wal(found)[0])} WAL segments, "
+        f"in {seconds:.1f} s"
+    )
+    return judge_repository(found), said
+
+
+# -- the drill: the chosen set, and the host that waits for it
+
+
+def before_restore(context: Context, drill: Drill) -> Outcome:
+    """Judged openly, in a phase of its own; nothing was copied yet.
+
+    Raises UsageError where no set leads to the target (drill.target.reachable).
+    """
+    host = drill.host
+    after = drill.part("position") if drill.has("position") else None
+    assert after is None or isinstance(after, Lsn)
+    chosen = choose_backup(drill.target, host.reach, after=after)
+    began = time.monotonic()
+    backup = host.settings.backup
+    source = _source(chosen)
+    wanted = Holdings(
+        repo=1,
+        stanza=backup.stanza,
+        archive_id=f"{host.major}-{chosen.database_id}",
+        objects={},
+        sets=[chosen],
+        target=drill.target,
+    )
+    if source is not None:
+        wanted = replace(wanted, segment_bytes=source.number("wal_segment_size"))
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        here = pool.submit(context.ask, receiving_host(host.major), host.ssh)
+        objects = context.ask(s3.objects(backup.bucket, prefix(host.settings, 1)))
+        found = holdings(context, host.ssh, host.settings, wanted, objects)
+        receiver = here.result()
+    wal = len(needed_wal(found)[0])
+    findings = judge_repository(found)
+    findings += judge_receiver(receiver, chosen, wal * found.segment_bytes, host.major, source)
+    seconds = time.monotonic() - began
+    bad = [finding.id for finding in findings if not finding.good]
+    return Outcome(
+        summary=f"Set `{chosen.label}` with {len(labels([chosen])) - 1} others that it builds "
+        f"upon: {len(needed_objects(found))} objects and {wal} WAL segments, looked at among "
+        f"{len(objects)} objects in {seconds:.1f} s. "
+        + (f"**Not as it must be: {', '.join(bad)}.**" if bad else "All of it can be restored."),
+        findings=findings,
+        phases=[drill.clock.close("preflight")],
+        measures={"restore_preflight_seconds": round(seconds, 3)},
+    )
+
+
+def _source(chosen: BackupSet) -> Source | None:
+    """What the backup job wrote down with the set; None: nothing (an older job)."""
+    return read_source(chosen.source) if chosen.source else None
