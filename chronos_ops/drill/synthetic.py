@@ -70,6 +70,12 @@ class Synthetic(Scenario):
                 hint="give the kind alone (`time:`, `lsn:`, `xid:`, `name:`) for the moment "
                 "just before the fault, or scenario production_proof",
             )
+        if asked.timeline:
+            raise UsageError(
+                "a primary that the run is yet to make has one timeline",
+                f"asked for {asked}",
+                hint="leave the timeline out, or choose scenario pitr_matrix",
+            )
         if asked.own and not self.point_in_time:
             raise UsageError(
                 f"scenario {self.id} recovers to the latest commit", f"asked for {asked}"

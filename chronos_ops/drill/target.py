@@ -24,7 +24,6 @@ class Line:
 
     newest: WalSegment
     until: datetime | None = None  # last moment known to be archived; None: not known
-    history: History | None = None  # where it left its ancestors; None: not known
 
 
 @dataclass(frozen=True)
@@ -33,20 +32,21 @@ class Reach:
 
     backups: tuple[BackupSet, ...]
     lines: Mapping[int, Line] = field(default_factory=dict)
+    histories: Mapping[int, History] = field(default_factory=dict)  # with WAL or without
 
     @property
     def timeline(self) -> int:
         """The latest one, which recovery follows unless told otherwise; 0: there is no WAL."""
-        return max(self.lines, default=0)
+        return max((*self.lines, *self.histories), default=0)
 
     @property
     def newest_segment(self) -> WalSegment | None:
-        """The newest segment of the latest timeline."""
-        return self.lines[self.timeline].newest if self.lines else None
+        """The newest segment of the latest timeline that has any."""
+        return self.lines[max(self.lines)].newest if self.lines else None
 
     def wanted(self, target: RecoveryTarget) -> int | None:
         """The timeline that recovery follows; None: that of the backup which is restored."""
-        if target.timeline == "current" or target.kind == "immediate":
+        if target.timeline == "current":
             return None
         return int(target.timeline) if target.timeline.isdigit() else self.timeline or None
 
@@ -56,10 +56,9 @@ class Reach:
         own = timeline_of(backup)
         if timeline is None or own in (0, timeline):
             return True
-        line = self.lines.get(timeline)
-        if line is None or line.history is None:
+        if timeline not in self.histories:
             return own < timeline
-        left = dict(line.history).get(own)
+        left = dict(self.histories[timeline]).get(own)
         return left is not None and Lsn.parse(backup.lsn_stop) <= left
 
 
@@ -82,9 +81,8 @@ def reach_of(
         if known is None or segment > known.newest:
             stored = archive.stored_at.get(str(segment), 0) if archive else 0
             until = datetime.fromtimestamp(stored, UTC) if clock else None
-            history = (histories or {}).get(segment.timeline)
-            lines[segment.timeline] = Line(segment, until, history)
-    return Reach(tuple(backups), lines)
+            lines[segment.timeline] = Line(segment, until)
+    return Reach(tuple(backups), lines, histories or {})
 
 
 def choose_backup(target: RecoveryTarget, reach: Reach, *, after: Lsn | None = None) -> BackupSet:
@@ -118,7 +116,8 @@ def choose_backup(target: RecoveryTarget, reach: Reach, *, after: Lsn | None = N
     if not fit:
         first = f"{datetime.fromtimestamp(sets[0].stopped, UTC)}, {sets[0].lsn_stop or 'no LSN'}"
         raise unreachable(target, f"before the first backup ended ({first})")
-    line = reach.lines.get(timeline_of(fit[-1]) if timeline is None else timeline)
+    followed = timeline_of(fit[-1]) if timeline is None else timeline
+    line = reach.lines.get(followed, reach.lines.get(max(reach.lines, default=0)))
     _held(target, position if target.kind == "lsn" else None, line)
     return fit[-1]
 

@@ -159,7 +159,10 @@ _LEFT = re.compile(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)\b")
 
 def _read_histories(answer: ShellAnswer) -> dict[int, History]:
     found: dict[int, History] = {}
-    for text in re.split("(?m)^== ", answer.stdout)[1:]:
+    head, *texts = re.split("(?m)^== ", answer.stdout)
+    if head.strip():
+        raise UnreadableAnswer("not the histories of an archive", head[:120])
+    for text in texts:
         name, *lines = text.splitlines()
         left = [match for line in lines if (match := _LEFT.match(line))]
         if not re.fullmatch(r"[0-9A-F]{8}\.history", name) or not left:

@@ -185,6 +185,18 @@ def test_only_a_backup_that_leads_to_the_timeline_is_taken(words: str, label: st
     assert choose_backup(parse_target(words, NOW), FORKED).label == label
 
 
+def test_a_timeline_without_wal_is_the_latest_all_the_same() -> None:
+    """A promoted copy sends its history at once, its first segment up to a minute later."""
+    reach = reach_of(
+        FORKED.backups[:2],
+        segments("00000001000000000000000C"),
+        {2: ((1, Lsn.parse("0/7000000")),)},
+    )
+    assert reach.timeline == 2
+    assert choose_backup(RecoveryTarget(), reach).label == "before"
+    assert str(reach.newest_segment) == "00000001000000000000000C"
+
+
 def test_a_timeline_before_every_backup_is_refused() -> None:
     young = replace(FORKED, backups=FORKED.backups[2:])
     with pytest.raises(UsageError, match="no backup was taken before timeline 1 began, or on it"):

@@ -28,6 +28,12 @@ OWN_TIMELINE = Rule(
     "none later than the one that the target is on",
     "D4",
 )
+OWN_CLUSTER = Rule(
+    "drill.repository.own-cluster",
+    "the repository is of the target's own cluster",
+    "the same system identifier",
+    "D4",
+)
 _FIRST_WRITE = """
 CREATE TABLE IF NOT EXISTS chronos_first_writes (at timestamptz DEFAULT clock_timestamp());
 GRANT INSERT ON chronos_first_writes TO {role};
@@ -62,9 +68,20 @@ class ProductionProof(Scenario):
                 breaks=HAS_BACKUP,
             )
         identity = context.ask(IDENTITY)
+        held = [found.system_identifier for found in info.databases if found.repo == 1]
+        if held[-1] != identity.system_identifier:
+            raise UsageError(
+                "the repository's newest cluster is not the target's",
+                f"system identifier {held[-1]}, the target has {identity.system_identifier}",
+                hint="another cluster archives there, or the target was made anew: give it a "
+                "stanza and a prefix of its own",
+                breaks=OWN_CLUSTER,
+            )
         fact = wal_archive.archive_listing(stanza, 1, identity.segment_bytes)
-        archive = context.ask(fact).archives.get(info.archive_id(1) or "", Archive())
-        reach = reach_of(info.of_repo(1), archive, clock=True)
+        archive_id = info.archive_id(1) or ""
+        archive = context.ask(fact).archives.get(archive_id, Archive())
+        told = context.ask(wal_archive.histories(stanza, 1, archive_id))
+        reach = reach_of(info.of_repo(1), archive, told, clock=True)
         _refuse_stranger(reach, identity.timeline, asked)
         position, said = _place(context, asked, reach, archive)
         chosen = choose_backup(asked, reach, after=position)
