@@ -17,6 +17,7 @@ from chronos_ops.plans import judge_archive, judge_backup, judge_schedule
 from chronos_ops.plans.jobs import KEPT, STATE, schedules
 from chronos_ops.plans.judge_backup import repositories
 from chronos_ops.plans.judge_lifecycle import judge_lifecycle
+from chronos_ops.plans.thaw import REPO, frozen_of, readable_when
 
 _LOG_LINES = 400  # two weeks of hourly jobs: the weekly one is among them
 ARRIVAL_SECONDS = 60.0  # a segment that is not there by then does not arrive
@@ -168,8 +169,7 @@ def _verify(
 ) -> tuple[Finding, dict[str, Any]]:
     """Verify a repository whole; where sets are frozen by design, every other set of it."""
     identifier, title = f"backup.repo{repo}.verified", f"repo{repo} was read again and is whole"
-    frozen = {item.key for item in judge_backup.frozen(objects)}
-    cold = [b.label for b in info.of_repo(repo) if any(f"/{b.label}/" in key for key in frozen)]
+    cold = [b.label for b in info.of_repo(repo) if frozen_of(b, objects)]
     labels = [b.label for b in info.of_repo(repo) if b.label not in cold] if cold else [""]
     row: dict[str, Any] = {"files": 0, "WAL segments": 0, "frozen sets, not read": len(cold)}
     finding = Finding(
@@ -177,7 +177,7 @@ def _verify(
         status=Status.NOT_APPLICABLE,
         title=title,
         observed=f"all {len(cold)} sets are frozen by design",
-        expected="a thaw step reads them",
+        expected="the drill's scenario long_term_set reads them",
         requirement="B9",
     )
     for label in labels:
@@ -201,6 +201,7 @@ def restore_points(context: Context) -> Outcome:
     findings: list[Finding] = []
     for repo in repositories(context.settings):
         findings += judge_backup.judge_ages(info, repo, now)
+    stored = _objects(context, REPO) if backup.long_term else []
     table = [
         {
             "repository": f"repo{item.repo}",
@@ -209,6 +210,7 @@ def restore_points(context: Context) -> Outcome:
             "ended (UTC)": _utc(item.stopped),
             "database": _size(item.size),
             "in the repository": _size(item.repository_size),
+            "readable": readable_when(item, stored if item.repo == REPO else ()),
         }
         for item in info.backups
     ]

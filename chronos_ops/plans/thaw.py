@@ -67,10 +67,7 @@ def choose(info: StanzaInfo, label: str, retention_days: int, until: float) -> B
     if not fulls:
         raise UsageError("repo2 holds no full backup", info.name, hint="the weekly job makes one")
     # By time: a full goes once a newer one is that old.
-    ends = {
-        old.label: new.stopped + retention_days * _DAY
-        for old, new in pairwise(fulls)
-    }
+    ends = {old.label: new.stopped + retention_days * _DAY for old, new in pairwise(fulls)}
     kept = [item for item in fulls if ends.get(item.label, until) >= until]
     if not label:
         return kept[0]
@@ -167,6 +164,22 @@ def stated_hours(frozen: Sequence[StoredObject], tier: str) -> float:
     """What S3 states for the slowest of them; 0: nothing is frozen."""
     known = [STATED_HOURS.get((item.storage_class, tier)) for item in frozen]
     return max((hours or STATED_HOURS["DEEP_ARCHIVE", tier] for hours in known), default=0.0)
+
+
+def frozen_of(backup: BackupSet, objects: Sequence[StoredObject]) -> list[StoredObject]:
+    """The objects of a set, and of those that it refers to, that cannot be read now."""
+    below = tuple(f"/{label}/" for label in (backup.label, *backup.references))
+    return [i for i in objects if not i.readable and any(name in i.key for name in below)]
+
+
+def readable_when(backup: BackupSet, objects: Sequence[StoredObject]) -> str:
+    """In words for the table of restore points."""
+    cold = frozen_of(backup, objects)
+    if not cold:
+        return "at once"
+    standard, bulk = (stated_hours(cold, tier) for tier in ("standard", "bulk"))
+    state = "thawing" if all(item.thawing for item in cold) else "frozen"
+    return f"{state}: {standard:g} h (bulk {bulk:g} h)"
 
 
 def price(needed: Needed, prices: Prices, tier: str, days: int) -> list[dict[str, object]]:

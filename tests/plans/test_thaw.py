@@ -198,3 +198,12 @@ def test_listings_tell_what_is_being_thawed() -> None:
     assert not running.readable
     assert back.readable
     assert back.thawed_until == ends
+
+
+def test_the_table_of_restore_points_says_how_long_a_thaw_takes() -> None:
+    assert thaw.readable_when(SET, stored()) == "frozen: 12 h (bulk 48 h)"
+    running = [replace(i, thawing=True) for i in stored(storage_class="GLACIER")]
+    assert thaw.readable_when(SET, running) == "thawing: 5 h (bulk 12 h)"
+    assert thaw.readable_when(SET, stored(storage_class="GLACIER_IR")) == "at once"
+    diff = replace(SET, label=f"{SET.label}_20261123-000000D", references=(SET.label,))
+    assert thaw.readable_when(diff, stored()).startswith("frozen")
