@@ -35,6 +35,7 @@ from chronos_ops.model.settings import Settings, load_settings
 END_SECONDS = 900.0  # a struck drill ends by itself within this, or it hangs
 SCENARIOS = ("instance_lost", "instance_lost", "table_dropped", "production_proof")
 _DRILLS_NEXT = 0.15  # of the next starts; the others are `chronos reap`
+_KEPT = ("seconds", "begins", "before", "steady")  # of a control drill, for `--from`
 RECORDING = {"setup", "step", "chart", "always", "verdict"}
 
 
@@ -59,6 +60,10 @@ class Kill:
     untrue: list[str] = field(default_factory=list)
     left: Inventory = field(default_factory=dict)
     harmed: list[str] = field(default_factory=list)
+
+    def bad(self) -> list[str]:
+        """All that must not be."""
+        return [*self.untrue, *self.harmed, *(f"{kind}: {x}" for kind, x in self.left.items())]
 
 
 class Harness:
@@ -86,6 +91,15 @@ class Harness:
         self.before = inventory(self.settings, self.runs)
         self.steady = steady(self.settings)
         print(f"control drill: {self.seconds:.0f} s, passed", flush=True)
+        kept = {name: getattr(self, name) for name in _KEPT}
+        (self.log.parent / "control.json").write_text(json.dumps(kept))
+
+    def resume(self) -> None:
+        """With what the last control drill measured and saw."""
+        kept = json.loads((self.log.parent / "control.json").read_text())
+        for name in _KEPT:
+            setattr(self, name, kept[name])
+        self.begins = [(at, name) for at, name in self.begins]
 
     def _start(self, scenario: str) -> "subprocess.Popen[bytes]":
         name = self.settings.target
@@ -220,6 +234,22 @@ def declare_snapshot(lab: str, name: str) -> None:
     path.write_text(yaml.safe_dump(data))
 
 
+def line_of(kill: Kill) -> str:
+    """A kill for the terminal."""
+    bad = "; ".join(kill.bad())
+    return (
+        f"{kill.number:3} {kill.kind:12} {kill.struck_at:6.1f} s {kill.step:40.40} "
+        f"{kill.verdict:8} -> {kill.sealed:8} {kill.next_start:15} {kill.clean_seconds:6.1f} s  "
+        + (f"NOT TRUE OR LEFT: {bad}" if bad else "ok")
+    )
+
+
+def told(file: Path) -> list[Kill]:
+    """All kills so far; of one that was repeated, the last."""
+    kills = (Kill(**json.loads(line)) for line in file.read_text().splitlines())
+    return sorted({kill.number: kill for kill in kills}.values(), key=lambda kill: kill.number)
+
+
 def markdown(kills: list[Kill], seconds: float) -> str:
     """The table, and its sums."""
     rows = [
@@ -258,28 +288,24 @@ def main() -> int:
     if given.snapshot:
         declare_snapshot(given.target, given.snapshot)
     harness = Harness(load_settings(given.target), given.seed, given.out / "drills.log")
-    if "chronos_marker" not in steady(harness.settings)["databases"]:
-        harness.control("production_proof")  # its marker's database stays, once and for all
-    harness.control("instance_lost")
-    kills: list[Kill] = []
+    if given.first > 1 or given.only:
+        harness.resume()
+    else:
+        if "chronos_marker" not in steady(harness.settings)["databases"]:
+            harness.control("production_proof")  # its marker's database stays, once and for all
+        harness.control("instance_lost")
     for number, kind, part, dice in draws(given.seed, given.kills):
         if number < given.first or (given.only and number not in given.only):
             continue
         kill = harness.kill(number, kind, part, dice)
-        kills.append(kill)
-        bad = [*kill.untrue, *kill.harmed, *(f"{k}: {v}" for k, v in kill.left.items())]
-        print(
-            f"{number:3} {kind:12} {kill.struck_at:6.1f} s {kill.step:40.40} {kill.verdict:8} "
-            f"-> {kill.sealed:8} {kill.next_start:15} {kill.clean_seconds:6.1f} s  "
-            + ("ok" if not bad else "NOT TRUE OR LEFT: " + "; ".join(bad)),
-            flush=True,
-        )
+        print(line_of(kill), flush=True)
         with (given.out / "kills.jsonl").open("a") as file:
             file.write(json.dumps(asdict(kill)) + "\n")
-    (given.out / "kills.md").write_text(markdown(kills, harness.seconds))
+        kills = told(given.out / "kills.jsonl")
+        (given.out / "kills.md").write_text(markdown(kills, harness.seconds))
     harness.control("instance_lost")  # and after all of them
     print(markdown(kills, harness.seconds).partition("\n")[0])
-    return int(any(k.untrue or k.left or k.harmed for k in kills))
+    return int(any(k.bad() for k in kills))
 
 
 if __name__ == "__main__":

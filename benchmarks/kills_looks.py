@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,9 @@ def inventory(settings: Settings, runs: Path) -> Inventory:
     found["temporary files"] = sorted(
         str(p.relative_to(runs)) for p in runs.glob("2*/**/.*") if p.is_file()
     )
-    return found | state_of(settings.target)
+    found |= state_of(settings.target)  # whichever checkout its daemon was started from
+    found["processes"] = [re.sub(r"^\S*/bin/python", "python", p) for p in found["processes"]]
+    return found
 
 
 def _names(operation: str, key: str, service: str = "lightsail", name: str = "name") -> Any:
