@@ -74,8 +74,8 @@ def _new_host(context: Context, newest: backups.BackupSet) -> list[Finding]:
     if why:
         findings.append(receiver.not_yet("restore.host.packages", _PACKAGES, why))
     else:
-        wanted = [*source.libraries, *(name.rpartition("/")[2] for name in source.preloaded)]
-        owned = context.ask(owners(major, source.extensions, sorted({*wanted})))
+        files = sorted({*source.libraries, *source.preloaded})
+        owned = context.ask(owners(major, source.extensions, files))
         given = [f"postgresql-{major}", *extension_packages(settings, major)]
         findings.append(judge_packages(owned, given, context.ask(candidates(*given))))
     why = "no host is there yet that would receive it"

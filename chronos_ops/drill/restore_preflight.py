@@ -104,8 +104,7 @@ def judge_one(context: Context, info: StanzaInfo, repo: int) -> tuple[list[Findi
     try:
         found, seconds = look_at_repository(context, info, repo)
     except ChronosError as error:
-        title = f"repo{repo} can be looked at as a restore would read it"
-        return [not_known(f"restore.repo{repo}.look", title, error, "B5")], ""
+        return [_not_looked_at(f"repo{repo}", error)], ""
     if not found.sets:
         return [no_backup(repo)], ""
     said = (
@@ -114,6 +113,11 @@ def judge_one(context: Context, info: StanzaInfo, repo: int) -> tuple[list[Findi
         f"in {seconds:.1f} s"
     )
     return judge_repository(found), said
+
+
+def _not_looked_at(what: str, error: ChronosError) -> Finding:
+    title = f"{what} can be looked at as a restore would see it"
+    return not_known(f"restore.{what}.look", title, error, "B5")
 
 
 # -- the drill: the chosen set, and the host that waits for it
@@ -144,11 +148,17 @@ def before_restore(context: Context, drill: Drill) -> Outcome:
     with ThreadPoolExecutor(max_workers=1) as pool:
         here = pool.submit(context.ask, receiving_host(host.major), host.ssh)
         objects = context.ask(s3.objects(backup.bucket, prefix(host.settings, 1)))
-        found = holdings(context, host.ssh, host.settings, wanted, objects)
-        receiver = here.result()
-    wal = len(needed_wal(found)[0])
-    findings = judge_repository(found)
-    findings += judge_receiver(receiver, chosen, wal * found.segment_bytes, host.major, source)
+        try:
+            found = holdings(context, host.ssh, host.settings, wanted, objects)
+            findings = judge_repository(found)
+        except ChronosError as error:
+            found, findings = wanted, [_not_looked_at("repo1", error)]
+        wal = len(needed_wal(found)[0])
+        try:
+            size = wal * found.segment_bytes
+            findings += judge_receiver(here.result(), chosen, size, host.major, source)
+        except ChronosError as error:
+            findings.append(_not_looked_at("host", error))
     seconds = time.monotonic() - began
     bad = [finding.id for finding in findings if not finding.good]
     return Outcome(

@@ -43,7 +43,6 @@ class Manifest:
     objects: Mapping[str, Stored]  # its own, and those of its references that it names
     files: int
     encrypted: bool
-    tablespaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,13 @@ def _read(answer: ShellAnswer) -> Manifests:
         label, _, code = head.partition(" ")
         if not code.isdigit():
             raise UnreadableAnswer("a manifest was not asked for to its end", head)
-        if code == "0":
-            read[label] = _manifest(label, body)
-        else:
+        if code != "0":
             failed[label] = f"exit code {code}: {' '.join(body.split())[:300]}"
+            continue
+        try:
+            read[label] = _manifest(label, body)
+        except UnreadableAnswer as error:
+            failed[label] = f"{error.noun} ({error.value})"
     return Manifests(read, failed)
 
 
@@ -106,7 +108,7 @@ def _manifest(label: str, text: str) -> Manifest:
     try:
         backup, option = sections["backup"], sections["backup:option"]
         if json.loads(backup["backup-label"]) != label:
-            raise UnreadableAnswer(f"the manifest of {label} is of another set", backup)
+            raise UnreadableAnswer("the manifest of another set", backup["backup-label"])
         extension = _EXTENSIONS[str(json.loads(option["option-compress-type"]))]
         bundled = json.loads(backup.get("backup-bundle", "false"))
         objects: dict[str, Stored] = defaultdict(Stored)
@@ -122,13 +124,11 @@ def _manifest(label: str, text: str) -> Manifest:
             checksum = entry.get("rck", entry.get("checksum", "") if _raw(entry) else "")
             objects[f"{holder}/{name}"].add(Part(int(entry.get("bno", 0)), size, checksum))
         named = json.loads(backup.get("backup-reference", '""')).split(",")
-        targets = sections["backup:target"]
-        places = [json.loads(value)["path"] for name, value in targets.items() if "/" in name]
         files = len(sections["target:file"])
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableAnswer(f"not a manifest: {label}", repr(error)) from None
     others = tuple(sorted({*references, *filter(None, named)} - {label}))
-    return Manifest(label, others, dict(objects), files, "cipher" in sections, tuple(places))
+    return Manifest(label, others, dict(objects), files, "cipher" in sections)
 
 
 def _raw(entry: Mapping[str, Any]) -> bool:
@@ -149,7 +149,7 @@ def _sections(text: str) -> dict[str, dict[str, str]]:
         if line.startswith("[") and line.endswith("]") and "=" not in line:
             section = found.setdefault(line[1:-1], {})
         elif line:
-            # a path may hold `=`: the value is JSON, which begins behind the last one before it
-            key, _, value = line.partition("={") if line.endswith("}") else line.partition("=")
+            # a path may hold `=` too: the value is JSON, which begins behind the last `={`
+            key, _, value = line.rpartition("={") if line.endswith("}") else line.partition("=")
             section[key] = "{" + value if line.endswith("}") else value
     return found

@@ -84,10 +84,10 @@ class Source:
 
     @property
     def preloaded(self) -> list[str]:
-        """Libraries that are loaded into every process, or every session."""
+        """Files that are loaded into every process, or every session."""
         kinds = ("shared", "session", "local")
         text = ",".join(self.settings.get(f"{kind}_preload_libraries", "") for kind in kinds)
-        return sorted({name.strip(' "') for name in text.split(",")} - {""})
+        return sorted({_file(name.strip(' "')) for name in text.split(",")} - {""})
 
     @property
     def extensions(self) -> list[str]:
@@ -97,7 +97,11 @@ class Source:
     def libraries(self) -> list[str]:
         """Files that its functions come from, without folder and ending."""
         paths = {path for database in self.databases for path in database.libraries}
-        return sorted(path.rpartition("/")[2].removesuffix(".so") for path in paths)
+        return sorted({_file(path) for path in paths})
+
+
+def _file(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".so")
 
 
 def read_source(text: str) -> Source:

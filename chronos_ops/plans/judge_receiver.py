@@ -180,11 +180,10 @@ def judge_libraries(host: ReceivingHost, source: Source) -> Finding:
 
 def judge_preloaded(host: ReceivingHost, source: Source) -> Finding:
     """A server with its own configuration does not start without them."""
-    wanted = [name.rpartition("/")[2] for name in source.preloaded]
     return _judge_there(
         "restore.host.preload",
         "The receiving host has the libraries that the source preloads",
-        wanted,
+        source.preloaded,
         host.libraries,
         f"{_INSTALL}; one that is not used any more: take it out of shared_preload_libraries",
     )

@@ -270,10 +270,16 @@ def test_no_set_at_all() -> None:
     assert "full backup" in no_backup(1).hint
 
 
-@pytest.mark.parametrize("text", ["== 20261123-091653F \n", f"== {FULL} 0\n[backup]\nnonsense\n"])
-def test_what_is_no_manifest_is_not_known(text: str) -> None:
+def test_what_is_no_manifest_of_the_set_is_named() -> None:
+    swapped = RECORDED["manifests"].replace(f"== {FULL} 0", "== 20200101-000000F 0", 1)
+    swapped = swapped.replace("== 20200101", f"== {FULL} 0\n[backup]\nnonsense\n== 20200101", 1)
+    found = manifest.manifests("chronos", 1, [FULL]).parse(answer(swapped))
+    assert "another set" in found.failed["20200101-000000F"]
+    finding = judged(asked(manifests=found))["restore.repo1.manifests"]
+    assert finding.status is Status.FAIL
+    assert f"{FULL}: not a manifest" in finding.observed
     with pytest.raises(UnreadableAnswer):
-        manifest.manifests("chronos", 1, [FULL]).parse(answer(text))
+        manifest.manifests("chronos", 1, [FULL]).parse(answer(f"== {FULL} \n"))
 
 
 def test_a_read_that_was_not_answered_is_not_known() -> None:
