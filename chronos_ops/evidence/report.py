@@ -49,7 +49,9 @@ def waterfall(result: Result) -> str:
         return nothing("No recovery was measured in this run")
     frame = phases(result)
     achieved = result.achieved.recovery_time_seconds
-    objective = result.objectives.recovery_time_seconds if result.objectives else None
+    excused = "recovery_time_seconds" in result.measures.get("not_measured", {})
+    wanted = None if excused else result.objectives
+    objective = wanted.recovery_time_seconds if wanted else None
     end = float((frame["began"] + frame["seconds"]).max())
 
     def draw(axes: Axes) -> None:
@@ -77,7 +79,8 @@ def waterfall(result: Result) -> str:
             axes.text(objective, -0.62, label, color=RED, ha="right", va="bottom", fontsize=9.5)
         axes.grid(axis="x", color=PALE, lw=0.7, zorder=0)
         axes.tick_params(axis="y", length=0)
-        axes.set_title(_waterfall_title(achieved, objective))
+        title = _waterfall_title(achieved, objective)
+        axes.set_title("No recovery that the objective is for" if excused else title)
 
     return drawn(1.5 + 0.42 * len(frame), draw)
 

@@ -107,6 +107,13 @@ def test_the_objective_is_drawn_where_it_is_near() -> None:
     assert "objective 60.0 s" in words(report.waterfall(drilled(objective=60)))
 
 
+def test_an_objective_that_is_not_for_this_recovery_is_not_drawn() -> None:
+    excused = {"not_measured": {"recovery_time_seconds": "it is the live repository's"}}
+    said = words(report.waterfall(drilled(objective=60, measures=excused)))
+    assert "objective 60.0 s" not in said
+    assert "No recovery that the objective is for" in said
+
+
 @pytest.mark.parametrize(
     ("achieved", "title"),
     [

@@ -34,7 +34,7 @@ class DisasterRecovery(RunbookParameters):
     thaw_tier: Literal["standard", "bulk"] = "standard"  # Deep Archive: 12 h or 48 h
     thaw_days: int = Field(3, ge=1, le=90)  # how long the thawed copies stay
     thaw_patience_hours: float = Field(0.0, ge=0, le=240)  # 0: 15 h standard, 60 h bulk
-    thaw_limit_usd: float = Field(5.0, ge=0)  # a dearer thaw is refused
+    thaw_limit_usd: float = Field(5.0, ge=0, allow_inf_nan=False)  # a dearer thaw is refused
     objective_recovery_time_seconds: float = Field(0.0, ge=0)  # 0: the target's own objective
     objective_recovery_point_seconds: float = Field(0.0, ge=0)  # 0: the target's own objective
 
