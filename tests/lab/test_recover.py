@@ -35,7 +35,7 @@ from chronos_ops.plans import backup
 from chronos_ops.runbook_stage import make_plan
 from tests.lab.drilling import RUNBOOK
 
-pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.timeout(1800)]
 LAB = f"test-{os.getpid()}-lost"
 LOST = "project-chronos"
 
