@@ -23,20 +23,20 @@ DATABASE = "chronos_preflight_benchmark"
 _TABLES = """
 DO $$ BEGIN FOR n IN {first}..{last} LOOP
     EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY)', n);
-    EXECUTE format('INSERT INTO t%s VALUES (1)', n);
+    EXECUTE format('INSERT INTO t%s SELECT generate_series(1, 300)', n);
 END LOOP; END $$
 """
 
 
 def fill(context: Context, objects: int) -> str:
-    """A table is two files with a byte in them: the heap and its index. The set's label."""
+    """A table is two files of two pages: the heap and its index. The set's label."""
     context.ssh.sql(f"CREATE DATABASE {DATABASE}")
     tables = objects // 2
     for first in range(1, tables, 500):
         last = min(first + 499, tables)
         context.ssh.sql(_TABLES.format(first=first, last=last), DATABASE, timeout=600)
     stanza = context.settings.backup.stanza
-    full = ["--type=full", "--repo=1", "--no-repo1-bundle", "--no-repo1-block", "backup"]
+    full = ["--type=full", "--repo=1", "--repo1-bundle-limit=8KiB", "backup"]  # larger: alone
     context.ssh.run(["pgbackrest", f"--stanza={stanza}", *full], user="postgres", timeout=3600)
     info = context.ask(backups.info(stanza))
     assert info is not None

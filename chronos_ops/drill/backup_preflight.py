@@ -2,7 +2,7 @@
 
 import time
 
-from chronos_ops.drill.restore_preflight import judge_one
+from chronos_ops.drill.restore_preflight import judge_one, not_looked_at
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, lightsail
 from chronos_ops.facts.lightsail import Bundle
@@ -11,7 +11,7 @@ from chronos_ops.facts.packages import candidates
 from chronos_ops.facts.receiving_host import ReceivingHost
 from chronos_ops.facts.source import Source, read_source, source_text
 from chronos_ops.facts.system import OS_RELEASE
-from chronos_ops.model.errors import UnreadableAnswer
+from chronos_ops.model.errors import ChronosError, UnreadableAnswer
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.plans import judge_receiver as receiver
@@ -42,7 +42,10 @@ def restore_preflight(context: Context) -> Outcome:
         looked += [said] if said else []
     sets = info.of_repo(1)
     if sets:
-        findings += _new_host(context, sets[-1])
+        try:
+            findings += _new_host(context, sets[-1])
+        except ChronosError as error:
+            findings.append(not_looked_at("host", error))
     seconds = time.monotonic() - began
     good = sum(finding.good for finding in findings)
     return Outcome(

@@ -24,7 +24,7 @@ from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.wal import Lsn
 from chronos_ops.plans.judge_receiver import judge_receiver
-from chronos_ops.plans.judge_restore import judge_repository, no_backup
+from chronos_ops.plans.judge_restore import judge_repository, judge_without_sets
 from chronos_ops.plans.restore_needs import (
     Holdings,
     archived_histories,
@@ -41,10 +41,9 @@ def holdings(
     """Fill in what a host sees of a repository: manifests, histories, what it can read."""
     stanza, repo = settings.backup.stanza, wanted.repo
     found = replace(wanted, objects=_by_path(settings, repo, objects))
-    if not found.sets:
-        return found
-    found = replace(found, manifests=context.ask(manifests(stanza, repo, found.labels), ssh))
-    if archived_histories(found):
+    if found.sets:
+        found = replace(found, manifests=context.ask(manifests(stanza, repo, found.labels), ssh))
+    if found.sets and archived_histories(found):
         known = context.ask(wal_archive.histories(stanza, repo, found.archive_id), ssh)
         found = replace(found, histories=known)
     seen = context.ask(reads(stanza, repo, needed_reads(found)), ssh)
@@ -104,9 +103,9 @@ def judge_one(context: Context, info: StanzaInfo, repo: int) -> tuple[list[Findi
     try:
         found, seconds = look_at_repository(context, info, repo)
     except ChronosError as error:
-        return [_not_looked_at(f"repo{repo}", error)], ""
+        return [not_looked_at(f"repo{repo}", error)], ""
     if not found.sets:
-        return [no_backup(repo)], ""
+        return judge_without_sets(found), ""
     said = (
         f"repo{repo}: {len(found.objects)} objects, {len(found.sets)} sets with "
         f"{len(needed_objects(found))} objects, {len(needed_wal(found)[0])} WAL segments, "
@@ -115,7 +114,8 @@ def judge_one(context: Context, info: StanzaInfo, repo: int) -> tuple[list[Findi
     return judge_repository(found), said
 
 
-def _not_looked_at(what: str, error: ChronosError) -> Finding:
+def not_looked_at(what: str, error: ChronosError) -> Finding:
+    """A look that could not be taken fails the run, and ends nothing."""
     title = f"{what} can be looked at as a restore would see it"
     return not_known(f"restore.{what}.look", title, error, "B5")
 
@@ -152,13 +152,13 @@ def before_restore(context: Context, drill: Drill) -> Outcome:
             found = holdings(context, host.ssh, host.settings, wanted, objects)
             findings = judge_repository(found)
         except ChronosError as error:
-            found, findings = wanted, [_not_looked_at("repo1", error)]
+            found, findings = wanted, [not_looked_at("repo1", error)]
         wal = len(needed_wal(found)[0])
         try:
             size = wal * found.segment_bytes
             findings += judge_receiver(here.result(), chosen, size, host.major, source)
         except ChronosError as error:
-            findings.append(_not_looked_at("host", error))
+            findings.append(not_looked_at("host", error))
     seconds = time.monotonic() - began
     bad = [finding.id for finding in findings if not finding.good]
     return Outcome(

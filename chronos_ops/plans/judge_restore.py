@@ -35,18 +35,20 @@ def judge_repository(holdings: Holdings) -> list[Finding]:
     ]
 
 
-def no_backup(repo: int) -> Finding:
-    """There is nothing to be restored."""
-    return judge(
-        f"restore.repo{repo}.set",
-        f"repo{repo} holds a backup set to restore",
+def judge_without_sets(holdings: Holdings) -> list[Finding]:
+    """Nothing is seen that could be restored: because none was taken, or none can be seen."""
+    none = judge(
+        f"restore.repo{holdings.repo}.set",
+        f"repo{holdings.repo} holds a backup set to restore",
         passed=False,
         observed="none that a restore could begin with",
         expected="at least one, from before the recovery target",
-        hint="take a full backup now: systemctl start chronos-backup-full.service (repo2: "
-        "chronos-backup-long-term.service)",
+        hint="if key, passphrase and info files are good, none was taken: systemctl start "
+        "chronos-backup-full.service (repo2: chronos-backup-long-term.service)",
         requirement="D2",
     )
+    rest = (judge_info_files, judge_key, judge_passphrase)
+    return [none, *(each(holdings) for each in rest)]
 
 
 def _some(items: Iterable[object], most: int = 3) -> str:

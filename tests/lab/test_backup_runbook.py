@@ -12,6 +12,7 @@ from chronos_ops import runner
 from chronos_ops.connectors.aws import Aws
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import backup_checks, host_checks
+from chronos_ops.drill.backup_preflight import restore_preflight
 from chronos_ops.evidence.folder import outputs_dir
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.manifest import differences
@@ -19,6 +20,7 @@ from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.declared_host import declared_host
 from chronos_ops.facts.lightsail_ports import open_ports
+from chronos_ops.faults import objects
 from chronos_ops.faults.fault import choose
 from chronos_ops.faults.site import Site
 from chronos_ops.lab.control import LabStatus
@@ -310,6 +312,39 @@ def test_a_flipped_object_and_a_frozen_and_a_lost_info_file_are_named(context: C
     with struck(context, "backup_info_deleted"):
         assert "backup.repo1.info-files" in bad(backup_checks.verify_repositories(context))
     assert not bad(backup_checks.verify_repositories(context))
+
+
+@pytest.mark.usefixtures("configured")
+def test_what_a_restore_would_miss_is_named_before_it_is_needed(context: Context) -> None:
+    """Failures 3, 5 and 6, as a restore would meet them; the control is green before and after."""
+    assert not bad(restore_preflight(context))
+    info = backup_checks._stanza(context)
+    full, newest = info.of_repo(1, "full")[0], info.of_repo(1)[-1]
+    site, sets = Site(context), objects.live(Site(context), "backup")
+    (cut,) = objects.keys_below(site, f"{sets}/{newest.label}/pg_data/backup_label")
+    try:
+        objects.overwrite(site, cut, objects.read(site, cut)[:-1])
+        assert bad(restore_preflight(context)) == {"restore.repo1.sizes", "restore.repo1.key"}
+        manifests = objects.keys_below(site, f"{sets}/{newest.label}/backup.manifest")
+        wal = objects.keys_below(site, objects.live(site, "archive"), f"/{full.wal_stop}-")
+        objects.delete(site, [*objects.keys_below(site, f"{sets}/{full.label}/bundle/"), *wal])
+        objects.delete(site, [key for key in manifests if not key.endswith(".copy")])
+        for key in objects.keys_below(site, "long-term/backup/", "/bundle/"):
+            objects.overwrite(site, key, StorageClass="DEEP_ARCHIVE")
+        found = {f.id: f.observed for f in restore_preflight(context).findings if not f.good}
+    finally:
+        objects.bring_back(site)
+    assert set(found) >= {
+        "restore.repo1.objects",
+        "restore.repo1.manifests",
+        "restore.repo1.wal",
+        "restore.repo2.readable-now",
+    }
+    assert "only backup.manifest.copy is left" in found["restore.repo1.manifests"]
+    assert str(full.wal_stop) in found["restore.repo1.wal"]
+    with struck(context, "passphrase_wrong"):
+        assert "restore.repo1.passphrase" in bad(restore_preflight(context))
+    assert not bad(restore_preflight(context))
 
 
 @pytest.mark.usefixtures("configured")

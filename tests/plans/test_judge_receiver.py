@@ -27,13 +27,12 @@ DATABASE = SourceDatabase(
     libraries=("$libdir/vector",),
     collations=("i 153.128",),
 )
-WANTS = replace(SOURCE, databases=(DATABASE,), settings=SOURCE.settings | {
-    "shared_preload_libraries": 'pg_stat_statements, "$libdir/vector"',
-})  # fmt: skip
+_PRELOADED = {"shared_preload_libraries": 'pg_stat_statements, "$libdir/vector"'}
+WANTS = replace(SOURCE, databases=(DATABASE,), settings={**SOURCE.settings, **_PRELOADED})
 
 
 def settings(**changed: str) -> Source:
-    return replace(WANTS, settings=WANTS.settings | changed)
+    return replace(WANTS, settings={**WANTS.settings, **changed})
 
 
 def judged(host: ReceivingHost = HOST, source: Source = WANTS, **room: int) -> dict[str, Finding]:

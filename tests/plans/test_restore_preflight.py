@@ -18,7 +18,7 @@ from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.question import ShellAnswer
 from chronos_ops.model.recovery_target import RecoveryTarget, at_time
 from chronos_ops.model.wal import Lsn
-from chronos_ops.plans.judge_restore import judge_repository, no_backup
+from chronos_ops.plans.judge_restore import judge_repository, judge_without_sets
 from chronos_ops.plans.restore_needs import Holdings, needed_objects, needed_reads, needed_wal
 
 RECORDED = json.loads((Path(__file__).parent / "recorded/restore_preflight.json").read_text())
@@ -265,9 +265,17 @@ def test_no_passphrase_leaves_the_host() -> None:
     assert "/^\\[cipher\\]/" in " ".join(manifest.manifests("s", 1, ["x"]).question.argv)  # type: ignore[union-attr]
 
 
-def test_no_set_at_all() -> None:
-    assert no_backup(1).status is Status.FAIL
-    assert "full backup" in no_backup(1).hint
+def test_a_repository_in_which_no_set_is_seen_says_why() -> None:
+    reads = {seen.path: seen for seen in asked(RECORDED["wrong"]["passphrase"]).reads}
+    info = [seen for path, seen in reads.items() if path.endswith(".info")]
+    blind = asked(sets=[], manifests=Manifests(), reads=info)
+    found = {finding.id: finding.status for finding in judge_without_sets(blind)}
+    assert found == {
+        "restore.repo1.set": Status.FAIL,
+        "restore.repo1.info-files": Status.PASS,
+        "restore.repo1.key": Status.PASS,
+        "restore.repo1.passphrase": Status.FAIL,
+    }
 
 
 def test_what_is_no_manifest_of_the_set_is_named() -> None:
