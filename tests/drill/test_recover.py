@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from chronos_ops.connectors.aws import AwsRefused
+from chronos_ops.drill.recover import fence as fencing
 from chronos_ops.drill.recover.alive import answers
 from chronos_ops.drill.recover.configuration import _judge_source
 from chronos_ops.drill.recover.cut_over import refuse_damage
@@ -189,6 +190,98 @@ def test_a_run_that_was_cut_short_finds_its_host_and_no_stranger() -> None:
     for tags in ({}, {"chronos:recovered-from": "another"}):
         with pytest.raises(UsageError, match="leads to another instance"):
             seen(tags, "new")
+
+
+# -- the fence
+
+
+class Fenced(Account):
+    """As Account, with the firewall of its instances; whoever runs behind an open one answers."""
+
+    def __init__(self, *, stops: bool = True) -> None:
+        super().__init__({"project-chronos": {}}, attached="project-chronos")
+        self.stops = stops
+        self.keys = {"AKIAXXXXXXXX111111": "Active", "AKIAXXXXXXXX222222": "Inactive"}
+        self.ports = [{"protocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrs": ["0.0.0.0/0"]}]
+
+    def ask(self, question: Any) -> Any:
+        if question.operation == "get_instance_port_states":
+            return {"portStates": self.ports}
+        if question.operation == "list_access_keys":
+            keys = self.keys if question.arguments["UserName"] == "chronos-backup-host" else {}
+            found = [{"AccessKeyId": key, "Status": status} for key, status in keys.items()]
+            return {"AccessKeyMetadata": found}
+        return super().ask(question)
+
+    def call(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
+        if operation == "put_instance_public_ports":
+            self.called.append(operation)
+            self.ports = given["portInfos"]
+            return {}
+        if operation == "stop_instance" and not self.stops:
+            self.called.append(operation)
+            return {}
+        return super().call(service, operation, **given)
+
+    def get_secret(self, name: str) -> Any:
+        raise UsageError("no such secret in the Parameter Store", name)
+
+
+def _run_on(account: Any, folder: Path) -> Any:
+    return SimpleNamespace(
+        run_id=RUN,
+        settings=load_settings("production", _as_target(EXAMPLE.read_text())),
+        aws=account,
+        journal=FileJournal(folder),
+        say=lambda _line: None,
+        ask=lambda fact: fact.parse(account.ask(fact.question)),
+    )
+
+
+def test_the_fence_is_written_down_first_stops_then_revokes_and_comes_down_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Fenced()
+    before = account.ports, dict(account.keys)
+    monkeypatch.setattr(fencing, "answers", lambda _host, _port: False)
+    context = _run_on(account, tmp_path)
+    outcome = fencing.fence(context, StaticIp("ip", "192.0.2.1", "project-chronos"))
+    assert account.called == [
+        "put_instance_public_ports",
+        "tag_resource",
+        "stop_instance",  # before the key goes: a host that lives archives its last segment
+        "untag_resource",
+        "update_access_key",
+    ]
+    assert set(account.keys.values()) == {"Inactive"}
+    assert [p["fromPort"] for p in account.ports] == [22]
+    judged = {f.id: f.status for f in outcome.findings}
+    assert judged["recover.fence.instance"] is judged["recover.fence.silent"] is Status.PASS
+    assert judged["recover.fence.key"] is Status.UNKNOWN  # no key was there to be tried
+    text = (tmp_path / "journal.jsonl").read_text()
+    assert '"event":"resource"' in text.splitlines()[0]
+    assert "AKIA" not in text
+    ((name, undo),) = pending_resources(tmp_path)
+    assert name == fencing.resource("project-chronos")
+    doer = Doer(account, None, lambda _secret: None)
+    for deed in undo:
+        doer.do(deed)
+    assert account.states["project-chronos"] == "running"
+    assert account.keys == before[1]  # the one that was revoked before stays so
+    assert [p["cidrs"] for p in account.ports] == [["0.0.0.0/0"]]
+
+
+def test_a_fence_that_does_not_hold_ends_the_recovery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fencing, "answers", lambda _host, port: bool(port == 5432))
+    context = _run_on(Fenced(), tmp_path)
+    with pytest.raises(Refused, match="is not fenced") as error:
+        fencing.fence(context, StaticIp("ip", "192.0.2.1", "project-chronos"))
+    assert "answers" in error.value.text()
+    monkeypatch.setattr(power, "STOP_SECONDS", 0.1)
+    with pytest.raises(ChronosError, match="in vain until project-chronos has stopped"):
+        fencing.fence(_run_on(Fenced(stops=False), tmp_path), StaticIp("ip", "192.0.2.1", ""))
 
 
 # -- the journal
