@@ -3,15 +3,12 @@
 import json
 import socket
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from chronos_ops.connectors.aws import AwsRefused
 from chronos_ops.drill.recover import fence as fencing
@@ -24,7 +21,6 @@ from chronos_ops.evidence.journal import FileJournal, read_journal
 from chronos_ops.evidence.record import _unproven_teardown
 from chronos_ops.execution import power
 from chronos_ops.execution.deeds import Doer
-from chronos_ops.execution.operator_key import public_line
 from chronos_ops.execution.provision import destroy
 from chronos_ops.execution.rollback import pending_resources
 from chronos_ops.facts.lightsail import StaticIp
@@ -241,7 +237,7 @@ def _run_on(account: Any, folder: Path) -> Any:
 def test_the_fence_is_written_down_first_stops_then_revokes_and_comes_down_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = Fenced()
+    account: Any = Fenced()
     before = account.ports, dict(account.keys)
     monkeypatch.setattr(fencing, "answers", lambda _host, _port: False)
     context = _run_on(account, tmp_path)
@@ -376,44 +372,3 @@ def test_a_file_of_another_shape_is_left_alone(tmp_path: Path) -> None:
         adopt(settings, folder)
     assert "host.instance: production-new" in error.value.hint
     assert (tmp_path / "production.yaml").read_text() == text
-
-
-# -- the operator's key
-
-
-@pytest.mark.parametrize(
-    ("make", "form"),
-    [
-        (ed25519.Ed25519PrivateKey.generate, serialization.PrivateFormat.OpenSSH),
-        (lambda: rsa.generate_private_key(65537, 2048), serialization.PrivateFormat.OpenSSH),
-        (
-            lambda: rsa.generate_private_key(65537, 2048),
-            serialization.PrivateFormat.TraditionalOpenSSL,
-        ),
-    ],
-    ids=["ed25519", "rsa", "rsa-pem"],
-)
-def test_the_operators_public_key_comes_from_the_private_one(
-    tmp_path: Path, make: Callable[[], Any], form: serialization.PrivateFormat
-) -> None:
-    key, path = make(), tmp_path / "key"
-    none = serialization.NoEncryption()
-    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, none))
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    assert public_line(str(path)) == public.decode()
-
-
-def test_a_key_that_cannot_be_read_is_refused_early(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    with pytest.raises(UsageError, match="not found"):
-        public_line(str(path))
-    locked = serialization.BestAvailableEncryption(b"secret")
-    pem = serialization.Encoding.PEM
-    openssh = serialization.PrivateFormat.OpenSSH
-    key = ed25519.Ed25519PrivateKey.generate()
-    for content in (b"nonsense", key.private_bytes(pem, openssh, locked)):
-        path.write_bytes(content)
-        with pytest.raises(UsageError, match="without a passphrase"):
-            public_line(str(path))
