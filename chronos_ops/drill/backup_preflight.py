@@ -1,6 +1,8 @@
 """The backup runbook's look ahead: could what is kept be restored now, on a new host? (B5)"""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from chronos_ops.drill.restore_preflight import judge_one, not_looked_at
 from chronos_ops.execution.context import Context
@@ -29,17 +31,17 @@ _HERE = (
 def restore_preflight(context: Context) -> Outcome:
     """Every set of repo1 and the newest of repo2; then the host that would be made for them."""
     began = time.monotonic()
-    stanza = context.settings.backup.stanza
-    info = context.ask(backups.info(stanza))
+    settings = context.settings
+    info = context.ask(backups.info(settings.backup.stanza))
     if info is None:
         raise UnreadableAnswer("pgbackrest info says nothing", hint="is pgBackRest installed?")
     findings: list[Finding] = []
     looked = []
-    for repo in repositories(context.settings):
-        context.say(f"looking at repo{repo} as a restore would")
-        found, said = judge_one(context, info, repo)
-        findings += found
-        looked += [said] if said else []
+    context.say("looking at the repositories as a restore would")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for found, said in pool.map(partial(judge_one, context, info), repositories(settings)):
+            findings += found
+            looked += [said] if said else []
     sets = info.of_repo(1)
     if sets:
         try:

@@ -3,7 +3,6 @@
 """
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,7 +15,6 @@ from chronos_ops.facts.backups import BackupSet, StanzaInfo
 from chronos_ops.facts.manifest import manifests
 from chronos_ops.facts.receiving_host import receiving_host
 from chronos_ops.facts.repository_reads import reads
-from chronos_ops.facts.s3 import StoredObject
 from chronos_ops.facts.source import Source, read_source
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.finding import Finding, not_known
@@ -29,20 +27,24 @@ from chronos_ops.plans.restore_needs import (
     Holdings,
     archived_histories,
     labels,
-    needed_objects,
     needed_reads,
-    needed_wal,
 )
 
 
-def holdings(
-    context: Context, ssh: Ssh, settings: Settings, wanted: Holdings, objects: list[StoredObject]
-) -> Holdings:
-    """Fill in what a host sees of a repository: manifests, histories, what it can read."""
-    stanza, repo = settings.backup.stanza, wanted.repo
-    found = replace(wanted, objects=_by_path(settings, repo, objects))
-    if found.sets:
-        found = replace(found, manifests=context.ask(manifests(stanza, repo, found.labels), ssh))
+def holdings(context: Context, ssh: Ssh, settings: Settings, wanted: Holdings) -> Holdings:
+    """Fill in what lies there (one listing of the bucket), and what a host sees of it: manifests,
+    histories, what it can read."""
+    stanza, repo, begin = settings.backup.stanza, wanted.repo, prefix(settings, wanted.repo)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        listing = pool.submit(context.ask, s3.objects(settings.backup.bucket, begin))
+        found = wanted
+        if wanted.sets:
+            read = context.ask(manifests(stanza, repo, wanted.labels), ssh)
+            found = replace(wanted, manifests=read)
+        objects = {item.key.removeprefix(f"{begin}/"): item for item in listing.result()}
+    cold = [path for path, item in objects.items() if not item.readable]
+    frozen = [name for name in wanted.frozen_sets if any(f"/{name}/" in path for path in cold)]
+    found = replace(found, objects=objects, frozen_sets=frozen)
     if found.sets and archived_histories(found):
         known = context.ask(wal_archive.histories(stanza, repo, found.archive_id), ssh)
         found = replace(found, histories=known)
@@ -56,46 +58,33 @@ def prefix(settings: Settings, repo: int) -> str:
     return (backup.prefix if repo == 1 else backup.long_term_prefix).strip("/")
 
 
-def _by_path(
-    settings: Settings, repo: int, objects: Sequence[StoredObject]
-) -> dict[str, StoredObject]:
-    begin = prefix(settings, repo) + "/"
-    return {item.key.removeprefix(begin): item for item in objects}
-
-
 # -- the backup runbook: every set that could be restored
 
 
 def look_at_repository(context: Context, info: StanzaInfo, repo: int) -> tuple[Holdings, float]:
     """One of the declared host's repositories, by its own key; and the seconds that it took."""
-    settings = context.settings
     began = time.monotonic()
-    objects = context.ask(s3.objects(settings.backup.bucket, prefix(settings, repo)))
-    sets, frozen = _to_be_judged(info, repo, objects)
+    sets, older = _to_be_judged(info, repo)
     wanted = Holdings(
         repo=repo,
         stanza=info.name,
         archive_id=info.archive_id(repo, sets[-1].database_id) or "" if sets else "",
         objects={},
         sets=sets,
-        frozen_sets=frozen,
+        frozen_sets=older,
     )
-    found = holdings(context, context.ssh, settings, wanted, objects)
+    found = holdings(context, context.ssh, context.settings, wanted)
     return found, time.monotonic() - began
 
 
-def _to_be_judged(
-    info: StanzaInfo, repo: int, objects: Sequence[StoredObject]
-) -> tuple[list[BackupSet], list[str]]:
+def _to_be_judged(info: StanzaInfo, repo: int) -> tuple[list[BackupSet], list[str]]:
     """repo1: every set of the current cluster. repo2: the newest, since older ones may be frozen by
-    design; the labels of those that are."""
+    design; and the labels of those."""
     sets = info.of_repo(repo)
     sets = [item for item in sets if item.database_id == sets[-1].database_id]
     if repo == 1 or not sets:
         return sets, []
-    cold = [item.key for item in objects if not item.readable]
-    older = [item.label for item in sets[:-1]]
-    return sets[-1:], [label for label in older if any(f"/{label}/" in key for key in cold)]
+    return sets[-1:], [item.label for item in sets[:-1]]
 
 
 def judge_one(context: Context, info: StanzaInfo, repo: int) -> tuple[list[Finding], str]:
@@ -108,7 +97,7 @@ def judge_one(context: Context, info: StanzaInfo, repo: int) -> tuple[list[Findi
         return judge_without_sets(found), ""
     said = (
         f"repo{repo}: {len(found.objects)} objects, {len(found.sets)} sets with "
-        f"{len(needed_objects(found))} objects, {len(needed_wal(found)[0])} WAL segments, "
+        f"{len(found.needs)} objects, {len(found.wal[0])} WAL segments, "
         f"in {seconds:.1f} s"
     )
     return judge_repository(found), said
@@ -147,13 +136,12 @@ def before_restore(context: Context, drill: Drill) -> Outcome:
         wanted = replace(wanted, segment_bytes=source.number("wal_segment_size"))
     with ThreadPoolExecutor(max_workers=1) as pool:
         here = pool.submit(context.ask, receiving_host(host.major), host.ssh)
-        objects = context.ask(s3.objects(backup.bucket, prefix(host.settings, 1)))
         try:
-            found = holdings(context, host.ssh, host.settings, wanted, objects)
+            found = holdings(context, host.ssh, host.settings, wanted)
             findings = judge_repository(found)
         except ChronosError as error:
             found, findings = wanted, [not_looked_at("repo1", error)]
-        wal = len(needed_wal(found)[0])
+        wal = len(found.wal[0])
         try:
             size = wal * found.segment_bytes
             findings += judge_receiver(here.result(), chosen, size, host.major, source)
@@ -163,8 +151,8 @@ def before_restore(context: Context, drill: Drill) -> Outcome:
     bad = [finding.id for finding in findings if not finding.good]
     return Outcome(
         summary=f"Set `{chosen.label}` with {len(labels([chosen])) - 1} others that it builds "
-        f"upon: {len(needed_objects(found))} objects and {wal} WAL segments, looked at among "
-        f"{len(objects)} objects in {seconds:.1f} s. "
+        f"upon: {len(found.needs)} objects and {wal} WAL segments, looked at among "
+        f"{len(found.objects)} objects in {seconds:.1f} s. "
         + (f"**Not as it must be: {', '.join(bad)}.**" if bad else "All of it can be restored."),
         findings=findings,
         phases=[drill.clock.close("preflight")],

@@ -5,13 +5,7 @@ from collections.abc import Iterable, Sequence
 from chronos_ops.facts.s3 import StoredObject
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.wal import WalSegment
-from chronos_ops.plans.restore_needs import (
-    Holdings,
-    needed_objects,
-    needed_wal,
-    sample_checksums,
-    segments,
-)
+from chronos_ops.plans.restore_needs import Holdings, sample_checksums
 
 _BLOCK = 16  # bytes: what AES encrypts is a multiple of it
 _VERSIONS = (
@@ -121,7 +115,7 @@ def judge_references(holdings: Holdings) -> Finding:
 
 def judge_objects(holdings: Holdings) -> Finding:
     """Every object that the manifests name."""
-    needs = needed_objects(holdings)
+    needs = holdings.needs
     gone = [need.path for need in needs if need.path not in holdings.objects]
     return judge(
         f"restore.repo{holdings.repo}.objects",
@@ -137,14 +131,14 @@ def judge_objects(holdings: Holdings) -> Finding:
 def judge_sizes(holdings: Holdings) -> Finding:
     """To the byte, as the set's own manifest knows it; WAL that is encrypted, by its blocks."""
     wrong = []
-    needs = [need for need in needed_objects(holdings) if need.path in holdings.objects]
+    needs = [need for need in holdings.needs if need.path in holdings.objects]
     for need in needs:
         size = holdings.objects[need.path].size
         if size != need.size if need.exact else size < need.size:
             least = "" if need.exact else "at least "
             wrong.append(f"{need.path}: {size} bytes instead of {least}{need.size}")
-    stored = segments(holdings)
-    wal, _ = needed_wal(holdings)
+    stored = holdings.stored
+    wal, _ = holdings.wal
     for segment in wal:
         for path in stored.get(str(segment), ()):
             size = holdings.objects[path].size
@@ -164,11 +158,11 @@ def judge_sizes(holdings: Holdings) -> Finding:
 
 def _fetched(holdings: Holdings) -> list[tuple[str, StoredObject]]:
     """Everything that a restore reads and that is there."""
-    paths = [need.path for need in needed_objects(holdings)]
+    paths = [need.path for need in holdings.needs]
     paths += [holdings.manifest_path(label) for label in holdings.labels]
     paths += [f"{kind}/{holdings.stanza}/{kind}.info" for kind in ("archive", "backup")]
-    stored = segments(holdings)
-    paths += [path for segment in needed_wal(holdings)[0] for path in stored.get(str(segment), ())]
+    stored = holdings.stored
+    paths += [path for segment in holdings.wal[0] for path in stored.get(str(segment), ())]
     return [(path, holdings.objects[path]) for path in paths if path in holdings.objects]
 
 
@@ -197,8 +191,8 @@ def judge_readable(holdings: Holdings) -> Finding:
 
 def judge_wal(holdings: Holdings) -> Finding:
     """Without a gap from each set's start to the target, over every change of timeline."""
-    wal, lacking = needed_wal(holdings)
-    stored = segments(holdings)
+    wal, lacking = holdings.wal
+    stored = holdings.stored
     gone = [segment for segment in wal if str(segment) not in stored]
     twice = [str(s) for s in wal if len(stored.get(str(s), ())) > 1]
     wrong = [f"{name} is not archived" for name in lacking]

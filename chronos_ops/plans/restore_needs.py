@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from chronos_ops.facts.backups import BackupSet
 from chronos_ops.facts.manifest import Manifest, Manifests
@@ -36,6 +37,19 @@ class Holdings:
     @property
     def labels(self) -> list[str]:
         return labels(self.sets)
+
+    @cached_property
+    def needs(self) -> "list[Need]":
+        return needed_objects(self)
+
+    @cached_property
+    def wal(self) -> tuple[list[WalSegment], list[str]]:
+        return needed_wal(self)
+
+    @cached_property
+    def stored(self) -> dict[str, list[str]]:
+        """Paths of each archived segment."""
+        return segments(self)
 
     def manifest_path(self, label: str) -> str:
         return f"backup/{self.stanza}/{label}/backup.manifest"
@@ -83,10 +97,8 @@ def needed_reads(holdings: Holdings) -> list[Wanted]:
         if sample := _sample(manifest):
             name, offset, size = sample
             found.append(Wanted(f"backup/{stanza}/{name}", offset, size))
-    wal, _ = needed_wal(holdings)
-    stored = segments(holdings)
-    there = [str(segment) for segment in wal if str(segment) in stored]
-    found += [Wanted(stored[name][0]) for name in dict.fromkeys(there[:1] + there[-1:])]
+    there = [str(segment) for segment in holdings.wal[0] if str(segment) in holdings.stored]
+    found += [Wanted(holdings.stored[name][0]) for name in dict.fromkeys(there[:1] + there[-1:])]
     return found
 
 
@@ -136,7 +148,7 @@ def followed(holdings: Holdings) -> int:
         return int(holdings.target.timeline)
     if holdings.target.timeline == "current" or holdings.target.kind == "immediate":
         return 0
-    there = {int(name[:8], 16) for name in segments(holdings)}
+    there = {int(name[:8], 16) for name in holdings.stored}
     return max(there, default=0)
 
 
@@ -148,7 +160,6 @@ def needed_wal(holdings: Holdings) -> tuple[list[WalSegment], list[str]]:
     """
     wanted: dict[str, WalSegment] = {}
     lacking: set[str] = set()
-    stored = segments(holdings)
     there = archived_histories(holdings)
     for item in holdings.sets:
         if not item.wal_start:
@@ -159,7 +170,7 @@ def needed_wal(holdings: Holdings) -> tuple[list[WalSegment], list[str]]:
         if timeline > first.timeline and timeline not in there:
             lacking.add(f"{timeline:08X}.history")
         route = _route(first.timeline, timeline, holdings)
-        end = max(last, _end(holdings, route, stored) if route else last)
+        end = max(last, _end(holdings, route) if route else last)
         for number in range(first.number, end + 1):
             where = _timeline_at(number, route, holdings.segment_bytes) or first.timeline
             segment = WalSegment(where, number, holdings.segment_bytes)
@@ -191,10 +202,12 @@ def _timeline_at(number: int, route: Route, segment_bytes: int) -> int | None:
     return begun[-1] if begun else None
 
 
-def _end(holdings: Holdings, route: Route, stored: Mapping[str, list[str]]) -> int:
+def _end(holdings: Holdings, route: Route) -> int:
     """The number of the last segment that recovery asks for and that can be known."""
     target, size = holdings.target, holdings.segment_bytes
-    on_route = [WalSegment.parse(name, size) for name in stored if int(name[:8], 16) in dict(route)]
+    lines = dict(route)
+    there = [name for name in holdings.stored if int(name[:8], 16) in lines]
+    on_route = [WalSegment.parse(name, size) for name in there]
     mine = sorted(s.number for s in on_route if _timeline_at(s.number, route, size) == s.timeline)
     newest = mine[-1] if mine else 0
     if target.kind == "immediate":
@@ -202,20 +215,16 @@ def _end(holdings: Holdings, route: Route, stored: Mapping[str, list[str]]) -> i
     if target.lsn is not None:
         return target.lsn.position // size
     if target.moment is not None:
-        return _until(holdings, stored, on_route, target.moment, newest)
+        return _until(holdings, on_route, target.moment, newest)
     return newest
 
 
 def _until(
-    holdings: Holdings,
-    stored: Mapping[str, list[str]],
-    on_route: Sequence[WalSegment],
-    moment: datetime,
-    newest: int,
+    holdings: Holdings, on_route: Sequence[WalSegment], moment: datetime, newest: int
 ) -> int:
     """What was archived after the moment first holds it; later segments are not asked for."""
     for segment in sorted(on_route, key=lambda each: each.number):
-        at = holdings.objects[stored[str(segment)][0]].stored_at
+        at = holdings.objects[holdings.stored[str(segment)][0]].stored_at
         if at is not None and at >= moment:
             return segment.number
     return newest
