@@ -242,6 +242,7 @@ def _strike(
         if not inside and fault.parameters is CHECK_ONLY:
             with context.journal.interval("deed", f"undo {fault.id}", lab=lab):
                 fault.undo(site)
+                site.repeat_failed_jobs()
             again = _run(context, fault.runbook, lab, CHECK_ONLY, kept / "undone")
             controls.append(control_of(f"after the undo of {fault.id}", again))
     finally:

@@ -22,6 +22,10 @@ systemctl is-system-running --wait >/dev/null || :
 sudo -u postgres psql -XAtqc 'SELECT 1' >/dev/null 2>&1 || exit 1
 [ -z "$(pgrep -x pgbackrest)" ] || exit 1
 """
+_REPEAT = """
+for unit in $(systemctl list-units --failed --plain --no-legend 'chronos-backup-*.service' |
+    cut -d' ' -f1); do systemctl start "$unit"; done
+"""
 _KEY = "memfd:chronos-host-key"  # as execution.hosts names it
 
 
@@ -70,6 +74,10 @@ class Site:
             if time.monotonic() > deadline:
                 raise ChronosError("the struck host does not come to rest", self.ssh)
             time.sleep(0.2)
+
+    def repeat_failed_jobs(self) -> None:
+        """Backups that came due while the fault lasted, and failed, are taken now."""
+        self.shell(_REPEAT)
 
     def mend(self, *stages: Stage) -> None:
         """Bring back what is declared, by the runbook's own stages."""
