@@ -38,10 +38,10 @@ def line(result: Result) -> str:
     """One sentence, with what a reader needs to doubt it."""
     score = result.measures["score"]
     total, known = score["total"], len(registry())
-    of = str(total) if total >= known else f"{total} tried (the catalogue has {known})"
+    some = "" if total >= known else f" tried (the catalogue has {known})"
     missed = [row["fault"] for row in result.measures["faults"] if not row["detected"]]
     return (
-        f"**{score['detected']} of {of}** faults were named, each by the finding that "
+        f"**{score['detected']} of {total}** faults{some} were named, each by the finding that "
         f"stands for it and with a mend{f' (not: {chr(44).join(missed)})' if missed else ''}; "
         f"**{score['false_alarms']}** false alarms in {score['controls']} runs without a fault. "
         f"From the strike to the finding: {score['seconds_median']} s in the median, "

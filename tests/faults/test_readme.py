@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chronos_ops.evidence.folder import checkout
 from chronos_ops.evidence.manifest import write_manifest
 from chronos_ops.evidence.report_faults import detection_chart
 from chronos_ops.faults.fault import registry
@@ -56,7 +57,7 @@ def test_the_newest_whole_run_of_all_faults_is_written_between_the_markers(tmp_p
     assert newest_score(tmp_path).run_id == "2-faults-b"
     assert write_line(tmp_path)
     text = (tmp_path / "README.md").read_text()
-    assert f"**1 of 2 tried (the catalogue has {len(registry())})** faults" in text
+    assert f"**1 of 2** faults tried (the catalogue has {len(registry())}) were named" in text
     assert "not: object_flipped" in text
     assert "`2-faults-b` on the lab `lab`, 2026-11-23" in text
     assert text.startswith("before\n")
@@ -73,6 +74,13 @@ def test_a_readme_without_markers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing\n")
     with pytest.raises(UsageError, match="lacks the markers"):
         write_line(tmp_path)
+
+
+def test_this_readme_has_the_line_of_a_run() -> None:
+    text = (checkout() / "README.md").read_text(encoding="utf-8")
+    said = text.partition(BEGIN)[2].partition(END)[0]
+    assert "were named, each by the finding that stands for it" in said
+    assert "false alarms in" in said
 
 
 def test_the_chart_shows_what_was_not_named() -> None:

@@ -47,7 +47,8 @@ class PageCorruption(Fault):
         self._checksums(site, "disable")
 
     def _checksums(self, site: Site, deed: str) -> None:
-        cluster = declared_cluster(site.settings, site.context.ask(CLUSTERS))
+        clusters = site.context.ask(CLUSTERS)
+        cluster = declared_cluster(site.settings, clusters)
         if cluster is None:
             raise ChronosError("no cluster to strike", site.ssh)
         words = (cluster.unit, cluster.version, cluster.data_directory, deed)
