@@ -31,14 +31,19 @@ class Sized(Synthetic):
     id = "sized"
     title = "a size is restored"
 
+    def archived(self, context: Context, drill: Drill) -> Outcome:
+        """Until the WAL of the load is away: a backup waits a minute for it, and then fails."""
+        ssh, stanza = drill.primary.ssh, drill.primary.settings.backup.stanza
+        wait_stored(context, ssh, stanza, switch_segment(ssh), patience=3600)
+        return Outcome(summary="the archiver has caught up with the load")
+
     def write_wal(self, context: Context, drill: Drill) -> Outcome:
         """WAL after the backup, until it is in the repository; then the clock starts."""
         wanted = min(parameters(context).sample_megabytes / 4, _MOST_WAL)
         ssh = drill.primary.ssh
         rounds = max(1, round(wanted / _ROUND))
         ssh.sql(f"\\set rounds {rounds}\n" + script("wal"), DATABASE, timeout=3600)
-        stanza = drill.primary.settings.backup.stanza
-        wait_stored(context, ssh, stanza, switch_segment(ssh), patience=3600)
+        self.archived(context, drill)
         drill.keep("clock", PhaseClock.now())
         return Outcome(summary="the clock starts with the decision to restore")
 
@@ -47,6 +52,7 @@ class Sized(Synthetic):
         return (
             self.provision_primary,
             self.set_up_backups,
+            self.archived,
             self.baseline_backup,
             self.write_wal,
             self.provision_drill_host,
