@@ -46,10 +46,17 @@ from chronos_ops.model.settings import Settings, load_settings
 from chronos_ops.runner_kernel import Stopper, kernel_environment, kill_group
 from chronos_ops.runner_parameters import parameters_from_text
 from chronos_ops.runner_progress import Progress
-from chronos_ops.runner_unfinished import forget_kernel, seal_unfinished, tear_down
+from chronos_ops.runner_unfinished import (
+    forget_kernel,
+    runs_of,
+    seal_unfinished,
+    tear_down,
+    tear_down_again,
+)
 
 _RESERVE_BYTES = 4 * 1024 * 1024
 _LEAKS_SHOWN = 10
+_RUNS_LOOKED_AT = 20  # the newest: a start must not read the journals of years
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,10 @@ def execute(spec: Spec) -> Result:
         target_lock(spec.outputs, spec.settings.target),
         Stopper(grace_seconds=spec.grace_seconds, run_seconds=spec.run_seconds) as stopper,
     ):
-        seal_unfinished(spec.outputs / spec.settings.target, spec.settings, progress.note)
+        target_folder = spec.outputs / spec.settings.target
+        seal_unfinished(target_folder, spec.settings, progress.note)
+        newest = runs_of(target_folder)[-_RUNS_LOOKED_AT:]
+        tear_down_again(newest, spec.settings, progress.note)  # `reap` looks at all of them
         folder = make_folder(
             spec.outputs,
             new_run_id(spec.runbook),

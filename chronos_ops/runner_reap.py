@@ -4,16 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chronos_ops.connectors.aws import Aws
-from chronos_ops.evidence.archiving import archive_sealed
-from chronos_ops.evidence.folder import PARAMETERS, target_lock
-from chronos_ops.evidence.journal import FileJournal
-from chronos_ops.evidence.manifest import write_manifest
-from chronos_ops.evidence.record import RESULT
+from chronos_ops.evidence.folder import target_lock
 from chronos_ops.execution.provision import destroy, list_drill_instances
-from chronos_ops.execution.rollback import pending_resources
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.settings import Settings
-from chronos_ops.runner_unfinished import seal_unfinished, tear_down
+from chronos_ops.runner_unfinished import runs_of, seal_unfinished, tear_down_again
 from chronos_ops.schedule.claims import Claims
 
 Say = Callable[[str], None]
@@ -28,24 +23,8 @@ def reap(settings: Settings, outputs: Path, say: Say, aws: Aws | None = None) ->
     folder = outputs / settings.target
     with target_lock(outputs, settings.target):
         seal_unfinished(folder, settings, say)
-        stayed = _ended_runs(folder, settings, say) + _claims(Claims(folder), say)
+        stayed = tear_down_again(runs_of(folder), settings, say) + _claims(Claims(folder), say)
         return stayed + _instances(settings, aws or Aws(settings.aws), say)
-
-
-def _ended_runs(folder: Path, settings: Settings, say: Say) -> list[str]:
-    """Teardowns tried again, from the runs' own journals."""
-    stayed: list[str] = []
-    for start in sorted(folder.glob(f"*/{PARAMETERS}")):
-        run = start.parent
-        if not pending_resources(run):
-            continue
-        if (run / RESULT).exists():  # the others were tried just now
-            say(f"{run.name} did not remove all that it made")
-            tear_down(run, FileJournal(run), say)
-            write_manifest(run, ("torn down again after its end, by `chronos reap`",))
-            archive_sealed(run, settings, say)
-        stayed += [f"{name} of {run.name}" for name, _ in pending_resources(run)]
-    return stayed
 
 
 def _claims(claims: Claims, say: Say) -> list[str]:

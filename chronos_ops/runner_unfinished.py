@@ -7,7 +7,7 @@ the run, wherever the kill came: in the work, in the teardown, while sealing, be
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,14 +38,18 @@ def forget_kernel(folder: Path) -> None:
     (folder / KERNEL).unlink(missing_ok=True)
 
 
+def runs_of(target_folder: Path) -> list[Path]:
+    """Folders of a target's runs, oldest first."""
+    return sorted(start.parent for start in target_folder.glob(f"*/{PARAMETERS}"))
+
+
 def seal_unfinished(target_folder: Path, settings: Settings, say: Say) -> list[str]:
     """End what killed processes left; names of the runs that are sealed now.
 
     The caller holds the target's lock. A run whose teardown fails is tried again next time.
     """
     sealed: list[str] = []
-    for start in sorted(target_folder.glob(f"*/{PARAMETERS}")):
-        folder = start.parent
+    for folder in runs_of(target_folder):
         whole = (folder / RESULT).exists() and (folder / MANIFEST).exists()
         if whole and not (folder / KERNEL).exists():
             continue
@@ -120,3 +124,20 @@ def tear_down(folder: Path, journal: FileJournal, say: Say) -> None:
     except ChronosError as error:
         journal.note("teardown", error=error.text())
         say(error.text())
+
+
+def tear_down_again(runs: Iterable[Path], settings: Settings, say: Say) -> list[str]:
+    """Teardowns that failed are tried again, from the runs' own journals; what still stays."""
+    from chronos_ops.execution.rollback import pending_resources
+
+    stayed: list[str] = []
+    for run in runs:
+        if not pending_resources(run):
+            continue
+        if (run / RESULT).exists():  # `seal_unfinished` tried the others
+            say(f"{run.name} did not remove all that it made")
+            tear_down(run, FileJournal(run), say)
+            write_manifest(run, ("torn down again after its end, by a later start",))
+            archive_sealed(run, settings, say)
+        stayed += [f"{name} of {run.name}" for name, _ in pending_resources(run)]
+    return stayed

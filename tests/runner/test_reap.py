@@ -27,10 +27,11 @@ from chronos_ops.model.errors import UsageError
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import CallAws, Deed
 from chronos_ops.model.result import Verdict
+from chronos_ops.runner import execute
 from chronos_ops.runner_reap import reap
 from chronos_ops.runner_unfinished import remember_kernel, seal_unfinished
 from tests.execution.test_provision import FakeAws
-from tests.runner.probing import RUNBOOK, settings
+from tests.runner.probing import RUNBOOK, settings, spec
 
 
 def left_run(outputs: Path, *undo: Deed) -> Path:
@@ -128,6 +129,17 @@ def test_a_teardown_that_failed_is_tried_again_and_the_record_stays_whole(tmp_pa
     (folder / RESULT).write_text("{}")
     write_manifest(folder, ())
     assert reaped(tmp_path, FakeAws())[0] == []
+    assert pending_resources(folder) == []
+    assert differences(folder) == []
+
+
+def test_the_next_run_tries_a_teardown_that_failed_again(tmp_path: Path) -> None:
+    """Sealed as failed, with a resource left: nobody must know of `reap` for it to go (D4)."""
+    chosen = spec(tmp_path, [("look", "step", "run.step('look', good)")])
+    folder = left_run(chosen.outputs)
+    write_result(folder, build_result(folder, [], Ending()), Redactor())
+    write_manifest(folder, ())
+    assert execute(chosen).verdict is Verdict.PASSED
     assert pending_resources(folder) == []
     assert differences(folder) == []
 
