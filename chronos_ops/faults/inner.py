@@ -24,6 +24,8 @@ from chronos_ops.model.finding import Finding
 from chronos_ops.model.result import Result
 
 RUN_SECONDS = 1800.0
+_STILL_SECONDS = 10.0
+_STILL = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 _KEPT = (RESULT, "manifest.json", "journal.jsonl", PARAMETERS)
 Strike = Callable[[Path, Sequence[int]], None]  # the run's folder, its stopped processes
 
@@ -130,10 +132,27 @@ def _stopped(pid: int) -> Iterator[list[int]]:
     for each in pids:
         _signal(each, signal.SIGSTOP)
     try:
+        _until_still(pids)
         yield pids
     finally:
         for each in pids:
             _signal(each, signal.SIGCONT)
+
+
+def _until_still(pids: list[int]) -> None:
+    """A signal is sent at once and taken a little later. Raises ChronosError."""
+    deadline = time.monotonic() + _STILL_SECONDS
+    while moving := [pid for pid in pids if _status(pid) not in _STILL]:
+        if time.monotonic() > deadline:
+            raise ChronosError("processes of the run do not stand still", moving)
+        time.sleep(0.01)
+
+
+def _status(pid: int) -> str:
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.NoSuchProcess:
+        return str(psutil.STATUS_DEAD)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -258,7 +258,6 @@ def test_an_unapproved_drill_is_refused(lab: LabStatus) -> None:
         ("time:2020-01-01T00:00:00Z", "table_dropped", "cannot be reached"),
         ("xid:", "database_dropped", "no xid of its own"),
         ("lsn:", "instance_lost", "recovers to the latest commit"),
-        ("time:2020-01-01T00:00:00Z", "production_proof", "no backup to prove|cannot be reached"),
     ],
 )
 def test_an_impossible_recovery_target_is_refused_before_anything_is_touched(

@@ -13,7 +13,9 @@ from chronos_ops.plans.templating import render
 _FAKES = {
     # ActiveState and NextElapse of the full backup, from files that a test writes
     "systemctl": (
-        '#!/bin/sh\ncase "$3" in ActiveState) cat "$FAKE/active" ;; *) cat "$FAKE/next" ;; esac\n'
+        '#!/bin/sh\n[ "$3" != ActiveState ] || exec cat "$FAKE/active"\n'
+        'echo "SubState=$(cat "$FAKE/timer" 2>/dev/null || echo waiting)"\n'
+        'echo "NextElapseUSecRealtime=$(cat "$FAKE/next")"\n'
     ),
     "pgbackrest": (
         '#!/bin/sh\ncase "$*" in *help*) cat "$FAKE/options"; exit ;; esac\n'
@@ -96,6 +98,13 @@ def wait_until(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline, path
         time.sleep(0.01)
+
+
+def test_a_full_whose_timer_has_just_elapsed_is_due_before_its_service_moves(queue: Queue) -> None:
+    queue.say(timer="running", next="")
+    assert queue.run("diff") == 0
+    assert queue.log() == ["diff skipped: a full backup is due"]
+    assert queue.calls() == []
 
 
 @pytest.mark.parametrize(
