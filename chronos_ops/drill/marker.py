@@ -21,6 +21,13 @@ SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US
 """
 _NOTES = "SELECT note FROM markers WHERE run_id = '{run_id}'"
 
+# A checkpointer that begins during recovery sleeps for checkpoint_timeout, unless it is woken:
+# only then does it look at archive_timeout for the first time (checkpointer.c, PostgreSQL 17).
+_FIRST_LOOK = """
+SELECT greatest(0, extract(epoch FROM pg_postmaster_start_time() - clock_timestamp())
+    + setting::int)::float AS seconds FROM pg_settings WHERE name = 'checkpoint_timeout'
+"""
+
 
 def prepare(ssh: Ssh) -> None:
     """The marker database and table, made once."""
@@ -37,6 +44,11 @@ def write(ssh: Ssh, run_id: str, note: str) -> None:
 def now(ssh: Ssh) -> dict[str, str]:
     """The server's clock (UTC), and where its WAL stands."""
     return {name: str(value) for name, value in ssh.sql_rows(_NOW)[0].items()}
+
+
+def first_look(ssh: Ssh) -> float:
+    """Seconds in which a server that was started lately may not yet heed archive_timeout."""
+    return float(ssh.sql_rows(_FIRST_LOOK)[0]["seconds"])
 
 
 def notes(ssh: Ssh, run_id: str) -> set[str]:

@@ -22,8 +22,11 @@ bin=/usr/lib/postgresql/$v/bin; data=/var/lib/postgresql/$v/main
 """
 _DAMAGE = """
 pg_ctlcluster --skip-systemctl-redirect $v main stop
-f=$data/{path}
-printf '\\377\\001' | dd of="$f" bs=1 seek=$(($(stat -c %s "$f") - 4000)) conv=notrunc status=none
+cd $data
+for f in {paths}; do
+    at=$(($(stat -c %s $f) - 4000))
+    printf '\\377\\001' | dd of=$f bs=1 seek=$at conv=notrunc status=none
+done
 pg_ctlcluster --skip-systemctl-redirect $v main start
 """
 
@@ -94,7 +97,12 @@ def set_in_copy(host: Ssh, name: str, value: str) -> None:
 
 
 def damage(host: Ssh, relation: str, database: str = DATABASE) -> None:
-    """Two bytes in the middle of a relation's last page, on the disk. The server is stopped
-    meanwhile: it would write the page from its memory again."""
+    """Two bytes in the middle of a relation's last page, on the disk."""
     path = host.sql(f"SELECT pg_relation_filepath('{relation}')", database).stdout.strip()
-    as_root(host, _DAMAGE.format(path=path))
+    damage_files(host, path)
+
+
+def damage_files(host: Ssh, *paths: str) -> None:
+    """The same to files below the data directory. The server is stopped meanwhile: it would write
+    the pages from its memory again."""
+    as_root(host, _DAMAGE.format(paths=" ".join(paths)))

@@ -13,6 +13,7 @@ from chronos_ops.connectors.ssh import Ssh, SshAddress
 from chronos_ops.drill import firewall, integrity, pages
 from chronos_ops.drill.abruptness import check_abrupt
 from chronos_ops.drill.workload import CommitRecord, Task, Writer
+from chronos_ops.faults.restoring import damage_files
 from chronos_ops.lab import control, doors
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import CommandFailed, TransportError
@@ -90,14 +91,7 @@ def test_a_damaged_page_of_any_kind_of_index_is_seen(ssh: Ssh) -> None:
     }
     toast = "(SELECT reltoastrelid FROM pg_class WHERE relname = 'things')"
     files["pg_toast"] = ssh.sql_rows(f"SELECT pg_relation_filepath({toast}) AS path")[0]["path"]
-    ssh.run(["pg_ctlcluster", "17", "main", "stop"], sudo=True)
-    for path in files.values():  # one byte in the middle of the last page but none of the first
-        damage = (
-            'f="$1"; at=$(($(stat -c %s "$f") - 4000)); '
-            "printf '\\377\\001' | dd of=\"$f\" bs=1 seek=$at conv=notrunc status=none"
-        )
-        ssh.run(["sh", "-c", damage, "damage", f"{DATA}/{path}"], sudo=True)
-    ssh.run(["pg_ctlcluster", "17", "main", "start"], sudo=True)
+    damage_files(ssh, *files.values())
     found = pages.read_pages(ssh, "postgres")
     damaged = " ".join(text for part in found for text in part.damage)
     for kind in KINDS:

@@ -12,9 +12,10 @@ from chronos_ops.drill.reader import check_read_only
 from chronos_ops.drill.scenario import find
 from chronos_ops.drill.state import Drill
 from chronos_ops.execution.context import Context
+from chronos_ops.faults.fault import choose
 from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import UsageError
-from chronos_ops.model.finding import Status
+from chronos_ops.model.finding import Status, broken_rule
 from chronos_ops.model.recovery_target import parse_target
 from chronos_ops.model.result import Verdict
 from chronos_ops.model.settings import load_settings
@@ -62,17 +63,23 @@ def test_a_transaction_is_found(context: Context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("fault", "why"),
     [
-        ("name:before the relase", "in none of the [0-9]+ archived WAL segments"),
-        ("xid:3", "in none of the [0-9]+ archived WAL segments"),  # initdb's own
-        ("xid:4000000000", "no transaction has that id yet"),
-        ("lsn:0/3000060 timeline:7", "no WAL of that timeline is archived"),
+        ("target_name_unknown", "in none of the [0-9]+ archived WAL segments"),
+        ("target_xid_unknown", "in none of the [0-9]+ archived WAL segments"),
+        ("target_xid_future", "no transaction has that id yet"),
+        ("target_timeline_unknown", "no WAL of that timeline is archived"),
+        ("target_lsn_unwritten", "after the last archived WAL"),
+        ("target_before_first_backup", "before the first backup ended"),
     ],
 )
-def test_what_the_archive_lacks_is_refused(context: Context, words: str, why: str) -> None:
-    with pytest.raises(UsageError, match=f"(?s)cannot be reached.*{why}"):
-        looked_up(context, words)
+def test_what_the_archive_lacks_is_refused(context: Context, fault: str, why: str) -> None:
+    (known,) = choose([fault])
+    with pytest.raises(UsageError, match=f"(?s)cannot be reached.*{why}") as refused:
+        looked_up(context, known.parameters["recovery_target"])
+    named = broken_rule(refused.value)
+    assert named is not None
+    assert named.id == known.finding
 
 
 def test_the_hosts_own_key_is_seen_to_write(context: Context) -> None:

@@ -112,7 +112,7 @@ class ProductionProof(Scenario):
         marker.write(context.ssh, context.run_id, drill.marker)
         segment = marker.now(context.ssh)["segment"]
         backup = context.settings.backup
-        patience = backup.archive_timeout_seconds + 60.0
+        patience = backup.archive_timeout_seconds + 60.0 + marker.first_look(context.ssh)
         wait_stored(context, context.ssh, backup.stanza, segment, patience)
 
     def provision_drill_host(self, context: Context, drill: Drill) -> Outcome:

@@ -20,6 +20,7 @@ class RecoverySettingsRaised(Fault):
     def inject(self, site: Site) -> None:
         alter(site, "max_connections", "150")
         site.shell(_RESTART)
+        site.sql("CHECKPOINT;")  # wakes the checkpointer, which then heeds archive_timeout
 
     def undo(self, site: Site) -> None:
         reset(site, "max_connections")
