@@ -25,6 +25,7 @@ class RecoverySettingsRaised(Fault):
     def undo(self, site: Site) -> None:
         reset(site, "max_connections")
         site.shell(_RESTART)
+        site.sql("CHECKPOINT;")
 
 
 FAULT = RecoverySettingsRaised()
