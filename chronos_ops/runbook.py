@@ -35,13 +35,12 @@ from chronos_ops.evidence.folder import (
     write_text,
 )
 from chronos_ops.evidence.journal import FileJournal
-from chronos_ops.evidence.manifest import write_manifest
+from chronos_ops.evidence.manifest import seal_record
 from chronos_ops.evidence.record import (
     RECORDING_TAGS,
     CellProof,
     Ending,
     build_result,
-    write_result,
 )
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.evidence.steps import (
@@ -386,7 +385,7 @@ class Runbook(Rooms):
     def _seal(self) -> None:
         """Interactively: write result and manifest, let go of the target, seal (R4)."""
         self._held.close()
-        write_result(self.context.folder, self._result_so_far(final=True), self._redactor)
-        write_manifest(self.context.folder, (_STEPPED,))
+        result = self._result_so_far(final=True)
+        seal_record(self.context.folder, result, self._redactor, (_STEPPED,))
         archive_sealed(self.context.folder, self.context.settings, print, self._redactor)
         _current[:] = [run for run in _current if run is not self]

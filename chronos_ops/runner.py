@@ -32,7 +32,7 @@ from chronos_ops.evidence.folder import (
     write_text,
 )
 from chronos_ops.evidence.journal import RESERVE, FileJournal, read_journal
-from chronos_ops.evidence.manifest import write_manifest
+from chronos_ops.evidence.manifest import seal_record
 from chronos_ops.evidence.notebook import kept_notebook, notebook_text
 from chronos_ops.evidence.record import RESULT, CellProof, Ending, build_result, write_result
 from chronos_ops.evidence.redact import Redactor
@@ -245,8 +245,10 @@ class _Sealing:
             except OSError as error:
                 problems.append(f"{noun} could not be written: {error.strerror or error}")
 
-        # Before the page, which costs most room: the record alone must find its place.
-        attempt(RESULT, lambda: write_result(self.folder, result, self.redactor))
+        # Before the page, which costs most room: the record alone must find its place. A pass is
+        # written with its manifest only.
+        early = _not_whole(result, "it was cut off while its record was written")
+        attempt(RESULT, lambda: write_result(self.folder, early, self.redactor))
         if notebook is not None:
             kept = kept_notebook(notebook, self.redactor)
             attempt("executed.ipynb", lambda: self._notebook(kept))
@@ -258,14 +260,13 @@ class _Sealing:
         problems += [f"the secret gate refuses {leak}" for leak in leaks[:_LEAKS_SHOWN]]
         if len(problems) > len(ending.problems):
             result = build_result(self.folder, cells, Ending(ending.aborted, tuple(problems)))
-            attempt(RESULT, lambda: write_result(self.folder, result, self.redactor))
             if leaks and notebook is not None:  # a page that says `passed` no more
                 attempt("executed.html", lambda: self._page(kept, result))
         notes = () if notebook is not None else ("executed.ipynb: none, no kernel was started",)
         try:
-            write_manifest(self.folder, notes)
+            seal_record(self.folder, result, self.redactor, notes)
         except OSError as error:
-            self.say(f"manifest.json could not be written: {error}")
+            self.say(f"result.json and manifest.json could not be written: {error}")
             return _not_whole(result, "the run's record is not whole")
         refused = f"the secret gate found {len(leaks)} places" if leaks else ""
         unsealed = archive_run(self.folder, self.settings, self.say, refused=refused)

@@ -15,8 +15,8 @@ from chronos_ops.evidence.archiving import archive_sealed, is_sealed
 from chronos_ops.evidence.cells import executed_cells
 from chronos_ops.evidence.folder import PARAMETERS, read_json, write_text
 from chronos_ops.evidence.journal import RESERVE, FileJournal, read_journal
-from chronos_ops.evidence.manifest import MANIFEST, write_manifest
-from chronos_ops.evidence.record import RESULT, Ending, build_result, read_result, write_result
+from chronos_ops.evidence.manifest import MANIFEST, differences, seal_record, write_manifest
+from chronos_ops.evidence.record import RESULT, Ending, build_result, read_result
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.model.errors import ChronosError
 from chronos_ops.model.settings import Settings
@@ -54,6 +54,7 @@ def seal_unfinished(target_folder: Path, settings: Settings, say: Say) -> list[s
         if whole and not (folder / KERNEL).exists():
             continue
         end_kernel(folder)
+        whole = whole and not differences(folder)  # killed between manifest and result
         if not whole and not _seal(folder, say):
             continue
         if not is_sealed(folder, settings):
@@ -76,8 +77,7 @@ def _seal(folder: Path, say: Say) -> bool:
         reasons = list(dict.fromkeys([*result.reasons, *early.reasons]))
         result = result.model_copy(update={"reasons": reasons})
     _sweep(folder, but=KERNEL)
-    write_result(folder, result, Redactor())
-    write_manifest(folder, ("sealed by a later run: its own process was killed",))
+    seal_record(folder, result, Redactor(), ("sealed by a later run: its own process was killed",))
     return True
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import chronos_ops
 from chronos_ops.evidence.folder import checkout, write_json
-from chronos_ops.evidence.record import evaluated_by, hardware
+from chronos_ops.evidence.record import RESULT, evaluated_by, hardware, write_result
+from chronos_ops.evidence.redact import Redactor
+from chronos_ops.model.result import Result
 from chronos_ops.model.timing import stamp, utc_now
 
 MANIFEST = "manifest.json"
@@ -65,14 +67,30 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_manifest(folder: Path, notes: tuple[str, ...] = ()) -> Path:
+def seal_record(
+    folder: Path, result: Result, redactor: Redactor, notes: tuple[str, ...] = ()
+) -> None:
+    """Write manifest.json, then result.json, of which it has the hash already. Raises OSError.
+
+    A process that is killed in between leaves no result that says `passed` by itself.
+    """
+    coming = write_result(folder, result, redactor, f".{RESULT}.tmp")
+    write_manifest(folder, notes, coming)
+    coming.replace(folder / RESULT)
+
+
+def write_manifest(
+    folder: Path, notes: tuple[str, ...] = (), coming_result: Path | None = None
+) -> Path:
     """Write manifest.json, last of all files. Raises OSError.
 
     `notes` say what is missing and why. Hidden files (temporary ones) are no part of a run.
     """
+    found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    if coming_result is not None:
+        found[RESULT] = coming_result
     files = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.relative_to(folder).as_posix()
+    for name, path in sorted(found.items()):
         if name != MANIFEST and not any(part.startswith(".") for part in name.split("/")):
             files.append({"path": name, "bytes": path.stat().st_size, "sha256": sha256(path)})
     manifest = {

@@ -267,9 +267,9 @@ def hardware() -> str:
     )
 
 
-def write_result(folder: Path, result: Result, redactor: Redactor) -> Path:
+def write_result(folder: Path, result: Result, redactor: Redactor, name: str = RESULT) -> Path:
     """Write result.json, redacted. Raises OSError."""
-    path = folder / RESULT
+    path = folder / name
     write_json(path, redactor.data(result.model_dump(mode="json", by_alias=True)))
     return path
 

@@ -76,6 +76,32 @@ def test_a_run_killed_while_it_was_sealed_has_not_passed(tmp_path: Path) -> None
     assert list(folder.glob(".*")) == []
 
 
+def test_a_run_killed_between_its_manifest_and_its_result_has_not_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nowhere on the way does a result say `passed` without the manifest that vouches for it."""
+
+    def dies(path: Path, target: Path) -> None:
+        if path.name == f".{RESULT}.tmp" and (path.parent / "manifest.json").exists():
+            raise KeyboardInterrupt
+        path.rename(target)
+
+    chosen = spec(tmp_path, [("look", "step", "run.step('look', good)")])
+    monkeypatch.setattr(Path, "replace", dies)
+    with pytest.raises(KeyboardInterrupt):
+        execute(chosen)
+    monkeypatch.undo()
+    (folder,) = (path.parent for path in tmp_path.rglob("manifest.json"))
+    early = read_result(folder)
+    assert early is not None
+    assert early.verdict is Verdict.UNKNOWN
+    seal_unfinished(folder.parent, settings(), print)
+    sealed = read_result(folder)
+    assert sealed is not None
+    assert sealed.verdict is Verdict.ABORTED
+    assert differences(folder) == []
+
+
 def test_a_kernel_that_outlived_its_runner_makes_nothing_behind_the_teardown(
     tmp_path: Path,
 ) -> None:
