@@ -9,7 +9,7 @@ from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.question import AwsQuestion, Fact
 
 _NONE = ("NoSuchBucket",)
-READ_AT_ONCE = ("STANDARD", "GLACIER_IR")
+READ_AT_ONCE = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "REDUCED_REDUNDANCY", "GLACIER_IR")
 
 
 def _bucket_question(operation: str, bucket: str, *absent: str) -> AwsQuestion:

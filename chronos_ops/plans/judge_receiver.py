@@ -234,12 +234,13 @@ def judge_collations(host: ReceivingHost, source: Source) -> Finding:
             if kind == "c" and host.glibc not in (None, version):
                 differ.add(f"{database.name}: glibc {version}, here {host.glibc}")
             uses_icu = uses_icu or kind == "i"
+    known = host.icu is not None or not uses_icu
     if uses_icu and host.icu is not None and host.icu != source.icu:
         differ.add(f"ICU {source.icu}, here {host.icu or 'none'}")
     return judge(
         "restore.host.collations",
         "Text sorts on the receiving host as it does at the source",
-        passed=not differ if host.glibc is not None else None,
+        passed=not differ if host.glibc is not None and known else None,
         observed="; ".join(sorted(differ))
         if differ
         else f"glibc {host.glibc}, ICU {host.icu or 'none'}",

@@ -95,7 +95,7 @@ def judge_manifests(holdings: Holdings) -> Finding:
 
 def judge_references(holdings: Holdings) -> Finding:
     """A differential is worth nothing without its full."""
-    gone = []
+    gone, read = [], len(holdings.manifests.read)
     for label, manifest in holdings.manifests.read.items():
         for other in manifest.references:
             folder = f"backup/{holdings.stanza}/{other}/"
@@ -104,8 +104,8 @@ def judge_references(holdings: Holdings) -> Finding:
     return judge(
         f"restore.repo{holdings.repo}.references",
         f"Every set that a set of repo{holdings.repo} builds upon is there",
-        passed=not gone,
-        observed=_some(gone) if gone else f"{len(holdings.labels)} sets",
+        passed=False if gone else True if read == len(holdings.labels) else None,
+        observed=_some(gone) if gone else f"{read} of {len(holdings.labels)} manifests were read",
         expected="all that the manifests refer to",
         hint="the set cannot be restored without it: take a full backup now; then "
         f"{_VERSIONS} for every object of the lost set",

@@ -102,6 +102,8 @@ def test_each_lack_is_named(host: ReceivingHost, source: Source, named: str, wor
 def test_another_icu_is_no_harm_where_nothing_sorts_by_it() -> None:
     plain = replace(WANTS, databases=(replace(DATABASE, collations=()),))
     assert judged(replace(HOST, icu="72"), plain)["collations"].good
+    assert judged(replace(HOST, icu=None), plain)["collations"].good
+    assert judged(replace(HOST, icu=None))["collations"].status is Status.UNKNOWN
 
 
 def test_what_only_a_host_can_tell_is_not_known_of_a_bundle() -> None:

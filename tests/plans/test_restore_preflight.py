@@ -147,7 +147,8 @@ def test_each_harm_is_named_by_one_finding(damage: Damage, named: str, word: str
 
 
 def test_a_class_that_is_read_at_once_and_a_thawed_copy_are_no_harm() -> None:
-    assert not bad(damaged(freeze(f"{FULL}/bundle/1", "GLACIER_IR")))
+    for storage_class in ("GLACIER_IR", "STANDARD_IA"):
+        assert not bad(damaged(freeze(f"{FULL}/bundle/1", storage_class)))
 
     def thaw(objects: dict[str, StoredObject]) -> None:
         path = path_of(objects, f"{FULL}/bundle/1")
@@ -288,6 +289,11 @@ def test_what_is_no_manifest_of_the_set_is_named() -> None:
     assert f"{FULL}: not a manifest" in finding.observed
     with pytest.raises(UnreadableAnswer):
         manifest.manifests("chronos", 1, [FULL]).parse(answer(f"== {FULL} \n"))
+
+
+def test_what_sets_build_upon_is_not_known_where_no_manifest_was_read() -> None:
+    found = judged(asked(manifests=Manifests({}, {FULL: "exit code 55", DIFF: "exit code 55"})))
+    assert found["restore.repo1.references"].status is Status.UNKNOWN
 
 
 def test_a_read_that_was_not_answered_is_not_known() -> None:
