@@ -12,7 +12,7 @@ import yaml
 
 from chronos_ops.connectors.aws import AwsRefused
 from chronos_ops.drill.recover import fence as fencing
-from chronos_ops.drill.recover.alive import answers
+from chronos_ops.drill.recover.alive import answers, signs_of_life
 from chronos_ops.drill.recover.configuration import _judge_source
 from chronos_ops.drill.recover.cut_over import refuse_damage
 from chronos_ops.drill.recover.parameter_file import adopt, renamed
@@ -24,10 +24,18 @@ from chronos_ops.execution.deeds import Doer
 from chronos_ops.execution.provision import destroy
 from chronos_ops.execution.rollback import pending_resources
 from chronos_ops.facts.lightsail import StaticIp
-from chronos_ops.model.errors import ChronosError, Refused, UnreadableAnswer, UsageError
+from chronos_ops.facts.postgres import Cluster
+from chronos_ops.model.errors import (
+    ChronosError,
+    Refused,
+    TransportError,
+    UnreadableAnswer,
+    UsageError,
+)
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.parameters import parse_parameters
 from chronos_ops.model.plan import DestroyInstance, LeadStaticIp, ReviveKey
+from chronos_ops.model.question import AwsQuestion
 from chronos_ops.model.settings import load_settings
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "parameters" / "production.example.yaml"
@@ -91,6 +99,42 @@ class Account:
             case _:
                 raise AssertionError(operation)
         return {}
+
+
+@pytest.mark.parametrize(
+    ("inside", "state", "said"),
+    [
+        (None, "running", "db runs, as Lightsail says"),  # our own network may be the one down
+        (None, "stopped", ""),
+        (None, "gone", ""),
+        ([], "running", ""),  # it lets us in, and has no cluster that is online
+        (["online"], "running", "17/main is online"),
+    ],
+)
+def test_what_cannot_be_reached_and_runs_is_no_dead_host(
+    inside: list[str] | None, state: str, said: str
+) -> None:
+    account = Account({"db": {}} if state != "gone" else {})
+    account.states["db"] = state
+    host = SimpleNamespace(address="192.0.2.1", instance="db")
+    postgres = SimpleNamespace(port=5432, connect="tunnel", cluster="main")
+
+    def ask(fact: Any) -> Any:
+        if isinstance(fact.question, AwsQuestion):
+            return fact.parse(account.ask(fact.question))
+        if inside is None:
+            raise TransportError("no way in", "192.0.2.1")
+        return [Cluster("17", "main", 5432, status, "postgres", "/data") for status in inside]
+
+    context = SimpleNamespace(
+        settings=SimpleNamespace(host=host, postgres=postgres),
+        ask=ask,
+        ssh=SimpleNamespace(address=host),
+    )
+    host.host = "192.0.2.1"
+    found = signs_of_life(context, looks=1)  # type: ignore[arg-type]
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
 
 
 @pytest.mark.parametrize(
