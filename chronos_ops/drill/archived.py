@@ -19,7 +19,12 @@ ARRIVES = Rule(
     "seen there within the archive timeout and a while",
     "B9",
 )
-_SWITCH = "SELECT pg_walfile_name(pg_switch_wal()) AS segment"
+# Where nothing was written since the last switch, pg_switch_wal() does nothing and names the open
+# segment, which nobody closes: so something is written first.
+_SWITCH = """
+WITH written AS MATERIALIZED (SELECT pg_logical_emit_message(false, 'chronos', 'switch') AS lsn)
+SELECT pg_walfile_name(pg_switch_wal()) AS segment FROM written WHERE lsn IS NOT NULL
+"""
 
 
 def switch_segment(ssh: Ssh) -> str:

@@ -12,6 +12,7 @@ from chronos_ops.connectors.postgres import PgAddress
 from chronos_ops.connectors.ssh import Ssh, SshAddress
 from chronos_ops.drill import firewall, integrity, pages
 from chronos_ops.drill.abruptness import check_abrupt
+from chronos_ops.drill.archived import switch_segment
 from chronos_ops.drill.workload import CommitRecord, Task, Writer
 from chronos_ops.faults.restoring import damage_files
 from chronos_ops.lab import control, doors
@@ -168,3 +169,10 @@ def test_a_host_without_a_firewall_is_seen_from_outside(ssh: Ssh) -> None:
     nobody = f"{ssh.address.host.rpartition('.')[0]}.251"
     dead = firewall.check_closed(nobody, 22)
     assert dead.status is Status.UNKNOWN  # silence alone proves nothing
+
+
+def test_a_segment_is_closed_although_nothing_was_written(ssh: Ssh) -> None:
+    closed = [switch_segment(ssh) for _ in range(3)]
+    rows = ssh.sql_rows("SELECT pg_walfile_name(pg_current_wal_lsn()) AS open")
+    assert closed == sorted(set(closed))
+    assert closed[-1] < str(rows[0]["open"])
