@@ -11,6 +11,7 @@ from chronos_ops.cli import (
     faults,
     lab,
     linting,
+    policy,
     publish,
     runs,
     schedule,
@@ -48,6 +49,7 @@ app.add_typer(faults.app, name="faults", rich_help_panel=_RUN)
 app.command("list", rich_help_panel=_SHELF)(shelf_commands.list_)
 app.command(rich_help_panel=_SHELF)(shelf_commands.show)
 app.command(rich_help_panel=_SHELF)(linting.lint)
+app.command(rich_help_panel=_SHELF)(policy.policy)
 app.command(rich_help_panel=_SHELF)(archive.verify)
 app.add_typer(archive.app, name="archive", rich_help_panel=_SHELF)
 app.add_typer(site.app, name="site", rich_help_panel=_SHELF)

@@ -122,8 +122,10 @@ def _prove_gone(aws: Aws, deed: Deed) -> None:
         case RemoveSecret():
             still = _answers(aws, "ssm", "get_parameter", Name=deed.name)
         case EmptyPrefix():
-            still = _answers(aws, "s3", "list_objects_v2", Bucket=deed.bucket) and bool(
-                prefix_versions(aws, deed.bucket, deed.prefix.lstrip("/"))
+            prefix = deed.prefix.lstrip("/")
+            listed = {"Bucket": deed.bucket, "Prefix": prefix, "MaxKeys": 1}
+            still = _answers(aws, "s3", "list_objects_v2", **listed) and bool(
+                prefix_versions(aws, deed.bucket, prefix)
             )
         case _:
             still = False

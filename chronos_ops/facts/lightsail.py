@@ -25,6 +25,7 @@ class Instance:
     zone: str
     is_static_ip: bool
     private_address: str = ""
+    arn: str = ""
 
     @property
     def run_id(self) -> str:
@@ -178,6 +179,7 @@ def _read_instance(item: Any) -> Instance:
             zone=item["location"]["availabilityZone"],
             is_static_ip=item.get("isStaticIp", False),
             private_address=item.get("privateIpAddress", ""),
+            arn=item.get("arn", ""),
         )
     except (KeyError, TypeError) as error:
         raise UnreadableAnswer("not a Lightsail instance", error) from None

@@ -39,11 +39,12 @@ def line(result: Result) -> str:
     score = result.measures["score"]
     total, known = score["total"], len(registry())
     some = "" if total >= known else f" tried (the catalogue has {known})"
+    alarms = "alarm" if score["false_alarms"] == 1 else "alarms"
     missed = [row["fault"] for row in result.measures["faults"] if not row["detected"]]
     return (
         f"**{score['detected']} of {total}** faults{some} were named, each by the finding that "
         f"stands for it and with a mend{f' (not: {chr(44).join(missed)})' if missed else ''}; "
-        f"**{score['false_alarms']}** false alarms in {score['controls']} runs without a fault. "
+        f"**{score['false_alarms']}** false {alarms} in {score['controls']} runs without a fault. "
         f"From the strike to the finding: {score['seconds_median']} s in the median, "
         f"{score['seconds_worst']} s at worst. Run `{result.run_id}` on the lab "
         f"`{result.target}`, {result.ended_at[:10]} ({result.hardware})."

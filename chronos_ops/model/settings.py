@@ -113,6 +113,9 @@ class Drill(_Strict):
     blueprint_id: str = "debian_12"
     availability_zone: str = "ca-central-1a"
     from_snapshot: str | None = None  # provision from an instance snapshot instead of a bare image
+    permissions_boundary: str | None = Field(  # ARN: the most that a user made by a drill may do
+        default=None, pattern=r"^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+$"
+    )
     user: str = "admin"
     reap_after_hours: float = 12
     operator_response_seconds: float = 900  # declared, never measured by a drill (D6)

@@ -13,7 +13,10 @@ from chronos_ops.model.question import Fact
 
 @dataclass(frozen=True)
 class IamUser:
-    """As it is declared. `run_id`: it is a run's own, and goes with it."""
+    """As it is declared. `run_id`: it is a run's own, and goes with it.
+
+    `boundary`: ARN of the policy that limits whatever its own policies grant.
+    """
 
     name: str
     purpose: str
@@ -23,6 +26,7 @@ class IamUser:
     why: dict[str, str]  # user, policy, key
     policy_title: str = "grant it what it needs and nothing else"
     run_id: str = ""
+    boundary: str | None = None
 
     @property
     def key_id(self) -> str:
@@ -94,11 +98,12 @@ def _user(wanted: IamUser, values: dict[str, Any]) -> Change | None:
     tags = [{"Key": "chronos:purpose", "Value": wanted.purpose}]
     if wanted.run_id:
         tags.append({"Key": "chronos:run", "Value": wanted.run_id})
+    limited = {"PermissionsBoundary": wanted.boundary} if wanted.boundary else {}
     return Change(
         id="iam.user",
         title=f"create the IAM user {wanted.name}",
         why=wanted.why["user"],
-        deeds=(_iam("create_user", wanted.name, Tags=tags),),
+        deeds=(_iam("create_user", wanted.name, Tags=tags, **limited),),
         undo=_undo(wanted),
         after=f"iam user {wanted.name}",
         creates=f"iam:user/{wanted.name}",

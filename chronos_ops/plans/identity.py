@@ -82,6 +82,7 @@ def plan(
         key_secret=backup.host_key_secret,
         policy_title=own + (" (read only)" if read_only else ""),
         run_id=run_id,
+        boundary=settings.drill.permissions_boundary if run_id else None,
         why={
             "user": "the host writes backups with a key of its own, not with an operator's (B1)",
             "policy": "a thief of the key must not delete versions, the bucket, or another's data "

@@ -25,8 +25,9 @@ from chronos_ops.lab.control import LabStatus
 from chronos_ops.model.errors import Refused, UsageError
 from chronos_ops.model.finding import Status
 from chronos_ops.model.result import Result, Verdict
-from chronos_ops.model.settings import load_settings
+from chronos_ops.model.settings import Settings, load_settings
 from tests.lab.drilling import RUNBOOK, drill_context, left_of
+from tests.lab.least import least_target
 
 pytestmark = pytest.mark.lab
 PHASES = ["detect", "provision", "preflight", "restore", "recovery", "promote"]
@@ -45,13 +46,19 @@ def context(lab: LabStatus, tmp_path: Path) -> Iterator[Context]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def least(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The same target with the rights of scheduled drills alone (P1)."""
+    with least_target(lab.name, tmp_path_factory.mktemp("least")) as settings:
+        yield settings
+
+
 @pytest.fixture
-def drilled(context: Context) -> Callable[..., Result]:
-    """drilled(name=value, ...): a whole drill, headlessly."""
+def drilled(context: Context, least: Settings) -> Callable[..., Result]:
+    """drilled(name=value, ...): a whole drill, headlessly; the generated policy suffices."""
 
     def run(**parameters: str) -> Result:
-        target = context.settings.target
-        return runner.run(RUNBOOK, target, parameters, approve=target)
+        return runner.run(RUNBOOK, least.target, parameters, approve=least.target)
 
     return run
 
@@ -115,7 +122,11 @@ def test_a_lost_instance_costs_commits_in_each_pass_and_a_missed_objective_devia
     assert found["drill.forecast.error"].status is Status.NOT_APPLICABLE
     assert all(one["wal"] > 0 for one in result.measures["forecast_restores"])
     assert len(result.measures["forecast_restores"]) == 2
-    # nothing is left, and the declared host was not touched
+    # the evidence is in the archive, nothing is left, and the declared host was not touched
+    archive = context.settings.archive
+    assert archive is not None
+    kept = context.aws.call("s3", "list_object_versions", Bucket=archive.bucket)["Versions"]
+    assert any(result.run_id in version["Key"] for version in kept)
     assert left_of(context, result.run_id) == {}
     after = context.ask(IDENTITY)
     assert (after.system_identifier, after.timeline) == (before.system_identifier, before.timeline)

@@ -1,0 +1,79 @@
+"""The policies of scheduled drills: as small as their quota, nothing but what is named (P1)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chronos_ops.model.errors import UsageError
+from chronos_ops.model.settings import Settings, parse_settings
+from chronos_ops.plans.drill_rights import SIZE_LIMIT, boundary_document, identity_document
+
+EXAMPLE = Path(__file__).parents[2] / "parameters" / "production.example.yaml"
+BOUNDARY = "arn:aws:iam::123456789012:policy/chronos-drill-boundary"
+DECLARED = "arn:aws:lightsail:ca-central-1:123456789012:Instance/7f6fa9a4"
+ARCHIVE = {"bucket": "project-chronos-evidence"}
+
+
+def settings(archive: dict[str, Any] | None = None, **drill: Any) -> Settings:
+    data = yaml.safe_load(EXAMPLE.read_text())
+    data["drill"] = {"permissions_boundary": BOUNDARY, **drill}
+    data["archive"] = archive
+    return parse_settings(data)
+
+
+def statements(document: dict[str, Any], action: str) -> list[dict[str, Any]]:
+    return [s for s in document["Statement"] if action in s["Action"]]
+
+
+def test_both_fit_into_a_managed_policy_and_grant_no_wildcard_of_actions() -> None:
+    target = settings(ARCHIVE)
+    for document in (identity_document(target, DECLARED), boundary_document(target)):
+        assert len(json.dumps(document, separators=(",", ":"))) < SIZE_LIMIT
+        actions = [a for s in document["Statement"] for a in s["Action"]]
+        assert not [a for a in actions if "*" in a]
+
+
+def test_without_a_boundary_there_is_no_policy() -> None:
+    with pytest.raises(UsageError, match="chronos policy boundary"):
+        identity_document(settings(permissions_boundary=None), DECLARED)
+
+
+def test_what_is_not_told_apart_by_name_is_told_apart_by_tag() -> None:
+    document = identity_document(settings(), DECLARED)
+    (strike, never) = statements(document, "lightsail:DeleteInstance")
+    assert strike["Condition"]["Null"] == {"aws:ResourceTag/chronos:run": "false"}
+    assert strike["Condition"]["StringEquals"] == {"aws:ResourceTag/chronos:target": "production"}
+    assert (never["Effect"], never["Resource"]) == ("Deny", DECLARED)
+    (make,) = statements(document, "lightsail:CreateInstances")
+    assert make["Condition"]["Null"] == {"aws:RequestTag/chronos:run": "false"}
+    unbounded = [
+        action
+        for s in document["Statement"]
+        for action in s["Action"]
+        if s["Resource"] == "*" and "Condition" not in s
+    ]
+    writing = [a for a in unbounded if not a.split(":")[1].startswith(("Get", "Describe"))]
+    assert writing == ["lightsail:DeleteKeyPair", "lightsail:ImportKeyPair"]
+
+
+def test_a_snapshot_is_a_source_only_where_it_is_declared() -> None:
+    for name, asked in ((None, "CreateInstances"), ("golden", "CreateInstancesFromSnapshot")):
+        document = identity_document(settings(from_snapshot=name), DECLARED)
+        actions = {a for s in document["Statement"] for a in s["Action"]}
+        assert {a for a in actions if a.startswith("lightsail:Create")} == {f"lightsail:{asked}"}
+
+
+def test_host_keys_of_the_declared_instance_are_asked_where_no_file_has_them(
+    tmp_path: Path,
+) -> None:
+    asked = "lightsail:GetInstanceAccessDetails"
+    unpinned = statements(identity_document(settings(), DECLARED), asked)
+    assert [s["Resource"] for s in unpinned] == ["*", DECLARED]
+    assert {s["Effect"] for s in unpinned} == {"Allow"}
+    target = settings()
+    host = target.host.model_copy(update={"known_hosts_file": str(tmp_path / "known_hosts")})
+    pinned = identity_document(target.model_copy(update={"host": host}), DECLARED)
+    assert [s["Effect"] for s in statements(pinned, asked)] == ["Allow", "Deny"]
