@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from chronos_ops.cli import app
+from chronos_ops.connectors.aws import Aws
+from chronos_ops.model import settings as model_settings
 from chronos_ops.model.errors import UsageError
 from chronos_ops.model.settings import Settings, parse_settings
 from chronos_ops.plans.drill_rights import SIZE_LIMIT, boundary_document, identity_document
+from tests.recorded_cases import RECORDED
 
 EXAMPLE = Path(__file__).parents[2] / "parameters" / "production.example.yaml"
 BOUNDARY = "arn:aws:iam::123456789012:policy/chronos-drill-boundary"
@@ -77,3 +82,34 @@ def test_host_keys_of_the_declared_instance_are_asked_where_no_file_has_them(
     host = target.host.model_copy(update={"known_hosts_file": str(tmp_path / "known_hosts")})
     pinned = identity_document(target.model_copy(update={"host": host}), DECLARED)
     assert [s["Effect"] for s in statements(pinned, asked)] == ["Allow", "Deny"]
+
+
+def test_the_command_prints_what_iam_takes_and_refuses_before_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "production.yaml").write_text(EXAMPLE.read_text())
+    monkeypatch.setattr(model_settings, "parameters_dir", lambda: tmp_path)
+    monkeypatch.setattr(Aws, "call", lambda *_a, **_k: pytest.fail("AWS was asked"))
+    said = CliRunner().invoke(app, ["policy", "boundary", "--target", "production"])
+    assert json.loads(said.output) == boundary_document(settings())
+    refused = CliRunner().invoke(app, ["policy", "identity", "--target", "production"])
+    assert isinstance(refused.exception, UsageError)
+    assert "boundary" in refused.exception.hint
+
+
+def test_the_command_protects_the_declared_instance_by_its_arn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = yaml.safe_load(EXAMPLE.read_text())
+    data["drill"] = {"permissions_boundary": BOUNDARY}
+    (tmp_path / "production.yaml").write_text(yaml.safe_dump(data))
+    monkeypatch.setattr(model_settings, "parameters_dir", lambda: tmp_path)
+    answer = json.loads((RECORDED / "lightsail_ipv6" / "debian-13.json").read_text())["answer"]
+    monkeypatch.setattr(Aws, "ask", lambda *_a: answer)
+    said = CliRunner().invoke(app, ["policy", "identity", "--target", "production"])
+    arn = answer["instance"]["arn"]
+    assert json.loads(said.output) == identity_document(parse_settings(data), arn)
+    monkeypatch.setattr(Aws, "ask", lambda *_a: None)
+    refused = CliRunner().invoke(app, ["policy", "identity", "--target", "production"])
+    assert isinstance(refused.exception, UsageError)
+    assert "no such instance" in refused.exception.noun
