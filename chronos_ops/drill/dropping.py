@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from chronos_ops.drill import integrity, recovering, sample
 from chronos_ops.drill.archived import switch_segment, wait_stored
+from chronos_ops.drill.catalog import judge_catalog, read_catalog
 from chronos_ops.drill.faults import Dropped
 from chronos_ops.drill.objectives import Loss, PhaseClock
 from chronos_ops.drill.state import Drill
@@ -152,6 +153,14 @@ class Dropping(Synthetic):
                 "title": f"{what} is back on the primary, row for row",
             }
         )
+        objects = judge_catalog(
+            drill.catalog_before, read_catalog(drill.primary.ssh, drill.primary.bin_dir)
+        ).model_copy(
+            update={
+                "id": "drill.bring-back.catalog",
+                "title": "the primary consists of what it consisted of before the drop",
+            }
+        )
         written = after[sample.DATABASE].tables[sample.COMMITS].rows
         kept = judge(
             "drill.bring-back.nothing-else-lost",
@@ -164,6 +173,6 @@ class Dropping(Synthetic):
         size, seconds = moved
         return Outcome(
             summary=f"{what} brought back ({size / 1e6:.1f} MB in {seconds:.1f} s).",
-            findings=[finding, kept],
+            findings=[finding, objects, kept],
             measures={"bring_back_seconds": round(seconds, 3)},
         )

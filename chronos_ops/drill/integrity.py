@@ -49,6 +49,7 @@ class DatabaseDigest:
     large_objects_digest: str = "0"
     sequences_behind: tuple[str, ...] = ()
     sequences: int = 0
+    counters: dict[str, int] = field(default_factory=dict)  # sequence to its next value
 
     @property
     def rows(self) -> int:
@@ -75,6 +76,7 @@ def parse_database(name: str, text: str) -> DatabaseDigest:
     tables: dict[str, TableDigest] = {}
     objects: tuple[int, str] | None = None
     behind: list[str] = []
+    counters: dict[str, int] = {}
     sequences = 0
     for line in text.splitlines():
         try:
@@ -85,13 +87,15 @@ def parse_database(name: str, text: str) -> DatabaseDigest:
             tables[found["table"]] = TableDigest(found["rows"], found["digest"], found["unlogged"])
         elif "objects" in found:
             objects = (found["objects"], found["digest"])
+        elif "counter" in found:
+            counters[found["counter"]] = found["next"]
         elif "sequence" in found:
             sequences += 1
             if found["max"] is not None and found["next"] <= found["max"]:
                 behind.append(f"{found['sequence']} at {found['next']}, {found['max']} is used")
     if objects is None:
         raise UnreadableAnswer(f"database {name!r}: the answer is cut off", text[-120:])
-    return DatabaseDigest(name, tables, *objects, tuple(behind), sequences)
+    return DatabaseDigest(name, tables, *objects, tuple(behind), sequences, counters)
 
 
 def conninfo(name: str) -> str:
@@ -124,18 +128,31 @@ def judge_rows_read(found: dict[str, DatabaseDigest]) -> Finding:
     )
 
 
-def judge_sequences(found: dict[str, DatabaseDigest]) -> Finding:
-    """No sequence is behind the column that it feeds."""
+def judge_sequences(
+    found: dict[str, DatabaseDigest], before: dict[str, DatabaseDigest] | None = None
+) -> Finding:
+    """No sequence is behind the column that it feeds, none behind what it had given out before.
+
+    After a crash one may be ahead, by what was logged in advance; never behind.
+    """
     behind = [text for d in found.values() for text in d.sequences_behind]
     count = sum(d.sequences for d in found.values())
+    for name, old in (before or {}).items():
+        now = found[name].counters if name in found else {}
+        count += len(old.counters)
+        behind += [
+            f"{name}: {counter} at {now.get(counter, 'nothing')}, was at {value}"
+            for counter, value in old.counters.items()
+            if now.get(counter, value - 1) < value
+        ]
     if not count:
         return not_applicable("drill.integrity.sequences", "sequences", "no column has one")
     return judge(
         "drill.integrity.sequences",
-        "every sequence is ahead of the column that it feeds",
+        "no sequence gives out again what it gave out already",
         passed=not behind,
-        observed="; ".join(behind) or f"{count} sequences ahead",
-        expected="none behind",
+        observed="; ".join(behind[:5]) or f"{count} sequences ahead",
+        expected="none behind its column, none behind what it was before",
         hint="setval() the named sequence above the column's maximum, or the next INSERT collides",
         requirement="D5",
     )

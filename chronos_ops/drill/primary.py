@@ -66,6 +66,10 @@ class Primary:
     major: str
     identity: Identity
 
+    @property
+    def bin_dir(self) -> str:
+        return f"/usr/lib/postgresql/{self.major}/bin"
+
     def address(self, database: str = sample.DATABASE, timeout: int = 5) -> PgAddress:
         """The way in from outside, over TLS, as the operators' role."""
         return outside(self.provisioned.address, self.settings, database, timeout)

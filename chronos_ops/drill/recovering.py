@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chronos_ops.connectors.postgres import Postgres
 from chronos_ops.connectors.ssh import Ssh
-from chronos_ops.drill import integrity, pages
+from chronos_ops.drill import catalog, integrity, pages
 from chronos_ops.drill.constraints import check_constraints
 from chronos_ops.drill.prepared import check_prepared
 from chronos_ops.drill.primary import operator_password, outside
@@ -207,7 +207,7 @@ def integrity_checks(
         found = drill.digests_after = integrity.read_all(host.ssh)
         findings = [
             integrity.judge_rows_read(found),
-            integrity.judge_sequences(found),
+            integrity.judge_sequences(found, drill.digests_before),
             integrity.judge_unlogged(found),
         ]
         if drill.digests_before:
@@ -221,6 +221,12 @@ def integrity_checks(
     def application() -> list[Finding]:
         return [integrity.check_application(host.ssh, database, query, drill.rows_before)]
 
+    def objects() -> list[Finding]:
+        if not drill.catalog_before:
+            return []  # of a live source nobody can say what it was at that moment
+        found = catalog.read_catalog(host.ssh, host.bin_dir)
+        return [catalog.judge_catalog(drill.catalog_before, found)]
+
     return {
         "rows-read": rows,
         "amcheck": amcheck,
@@ -228,6 +234,8 @@ def integrity_checks(
         "application": application,
         "extensions": lambda: [integrity.check_extensions(host.ssh)],
         "collations": lambda: [integrity.check_collations(host.ssh)],
+        "catalog": objects,
+        "indexes": lambda: [catalog.check_indexes(host.ssh)],
         "constraints": lambda: [check_constraints(host.ssh)],
         "prepared-transactions": lambda: [check_prepared(host.ssh)],
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from threading import Thread
 
+from chronos_ops.drill.catalog import Catalog
 from chronos_ops.drill.faults import Dropped, Struck
 from chronos_ops.drill.integrity import DatabaseDigest
 from chronos_ops.drill.objectives import Loss, PhaseClock
@@ -29,6 +30,7 @@ class Drill:
     push_seconds: float = 0.0
     rows_before: list[dict[str, object]] | None = None  # the application query's answer
     digests_before: Digests = field(default_factory=dict)
+    catalog_before: Catalog = field(default_factory=dict)
     digests_after: Digests = field(default_factory=dict)
     recovered: frozenset[int] = frozenset()
     _parts: dict[str, object] = field(default_factory=dict)

@@ -5,7 +5,7 @@ import time
 from typing import ClassVar, cast
 
 from chronos_ops.connectors.postgres import PgAddress
-from chronos_ops.drill import integrity, primary, recovering, sample
+from chronos_ops.drill import catalog, integrity, primary, recovering, sample
 from chronos_ops.drill.accounting import (
     earlier_points,
     hold_against_record,
@@ -148,6 +148,7 @@ class Synthetic(Scenario):
         stanza = drill.primary.settings.backup.stanza
         drill.push_seconds = wait_stored(context, ssh, stanza, segment)
         drill.digests_before = integrity.read_all(ssh)
+        drill.catalog_before = catalog.read_catalog(ssh, drill.primary.bin_dir)
         drill.rows_before = ssh.sql_rows(sample.application_query(), sample.DATABASE)
         tables = sum(len(d.tables) for d in drill.digests_before.values())
         return Outcome(

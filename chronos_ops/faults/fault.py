@@ -30,6 +30,12 @@ class Fault:
     # A step's cell id: strike when it has ended, the run's processes being stopped meanwhile.
     strike_after: ClassVar[str] = ""
 
+    @property
+    def is_looked_at_again(self) -> bool:
+        """Whether the same run, after the undo, must be green: one that mends nothing itself."""
+        looks = self.runbook == BACKUP and self.parameters is CHECK_ONLY
+        return looks and not self.strike_after
+
     def asked(self, site: Site) -> Mapping[str, str]:  # noqa: ARG002 - of those that need it
         """The parameters of that run, after the strike."""
         return self.parameters

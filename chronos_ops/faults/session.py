@@ -239,7 +239,7 @@ def _strike(
                 fault.strike_after,
                 strike if inside else None,
             )
-        if not inside and fault.parameters is CHECK_ONLY:
+        if fault.is_looked_at_again:
             with context.journal.interval("deed", f"undo {fault.id}", lab=lab):
                 fault.undo(site)
                 site.repeat_failed_jobs()

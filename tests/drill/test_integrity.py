@@ -79,3 +79,18 @@ def test_amcheck_must_have_looked() -> None:
 
 def test_a_database_name_is_no_connection_string() -> None:
     assert conninfo("host=evil o'neil") == "dbname='host=evil o\\'neil'"
+
+
+def test_a_sequence_that_feeds_nothing_may_be_ahead_of_before_and_never_behind() -> None:
+    def at(value: int) -> dict[str, DatabaseDigest]:
+        line = json.dumps({"counter": "shop.invoice_number", "next": value})
+        end = json.dumps({"objects": 0, "digest": "0"})
+        return {"a": parse_database("a", f"{line}\n{end}")}
+
+    assert judge_sequences(at(400), at(380)).status is Status.PASS
+    assert judge_sequences(at(380), at(380)).status is Status.PASS
+    behind = judge_sequences(at(370), at(380))
+    assert behind.status is Status.FAIL
+    assert "a: shop.invoice_number at 370, was at 380" in behind.observed
+    gone = {"a": parse_database("a", json.dumps({"objects": 0, "digest": "0"}))}
+    assert "at nothing" in judge_sequences(gone, at(380)).observed

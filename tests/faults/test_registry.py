@@ -8,7 +8,7 @@ import pytest
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.redact import Redactor
 from chronos_ops.execution.context import Context
-from chronos_ops.faults.fault import Fault, choose, registry
+from chronos_ops.faults.fault import DRILL, Fault, choose, registry
 from chronos_ops.faults.site import Site
 from chronos_ops.model.errors import ChronosError, Refused, UsageError
 from chronos_ops.model.parameters import parse_parameters
@@ -42,6 +42,14 @@ def test_every_fault_says_what_it_is_who_must_name_it_and_how() -> None:
         for method in ("inject", "undo"):
             own = getattr(type(fault), method) is not getattr(Fault, method)
             assert own, f"{name} has no {method} of its own"
+
+
+@pytest.mark.parametrize("fault", registry().values(), ids=lambda fault: fault.id)
+def test_a_fault_s_runbook_takes_the_parameters_that_it_is_started_with(fault: Fault) -> None:
+    if type(fault).asked is Fault.asked or fault.is_looked_at_again:
+        known = type(parse_parameters(fault.runbook, {})).model_fields
+        assert set(fault.parameters) <= set(known)
+    assert not (fault.is_looked_at_again and fault.runbook == DRILL)
 
 
 def test_faults_are_chosen_by_name_and_an_unknown_one_is_refused() -> None:

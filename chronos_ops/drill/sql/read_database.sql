@@ -53,3 +53,13 @@ WHERE q.seqincrement > 0 AND NOT q.seqcycle
     AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND s.relpersistence = 'p'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ORDER BY 1 \gexec
+
+-- Every ascending sequence, also one that feeds no column: what it gives out next.
+SELECT format(
+    'SELECT json_build_object(''counter'', %L,
+        ''next'', CASE WHEN is_called THEN last_value + %s ELSE last_value END) FROM %I.%I',
+    n.nspname || '.' || c.relname, q.seqincrement, n.nspname, c.relname)
+FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE q.seqincrement > 0 AND NOT q.seqcycle AND c.relpersistence = 'p'
+ORDER BY 1 \gexec

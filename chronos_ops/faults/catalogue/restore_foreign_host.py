@@ -3,6 +3,13 @@
 from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.faults.restoring import RestoredHostFault, as_root
 
+# systemd-machine-id-setup may give a container the id that it had.
+_ANOTHER = """
+was=$(cat /etc/machine-id)
+tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
+test "$was" != "$(cat /etc/machine-id)"
+"""
+
 
 class RestoreForeignHost(RestoredHostFault):
     id = "restore_foreign_host"
@@ -15,7 +22,7 @@ class RestoreForeignHost(RestoredHostFault):
     strike_after = "provision-drill-host"
 
     def strike(self, host: Ssh) -> None:
-        as_root(host, "rm /etc/machine-id; systemd-machine-id-setup > /dev/null")
+        as_root(host, _ANOTHER)
 
 
 FAULT = RestoreForeignHost()
