@@ -34,8 +34,8 @@ def detection_chart(result: Result) -> str:
         axes.grid(axis="x", color=PALE, lw=0.7, zorder=0)
         axes.tick_params(axis="y", length=0)
         axes.set_title(
-            f"{score['detected']} of {score['total']} faults were named, "
-            f"{score['false_alarms']} false alarms in {score['controls']} runs without a fault"
+            f"{score['detected']} of {score['total']} faults named, "
+            f"{score['false_alarms']} false alarms in {score['controls']} quiet runs"
         )
 
     return drawn(1.4 + 0.27 * len(rows), draw)
