@@ -7,14 +7,16 @@ from pydantic import TypeAdapter
 
 from chronos_ops.drill.passes import Anew, restored_by
 from chronos_ops.drill.sizing import restore_sizes
-from chronos_ops.drill.synthetic import objectives
+from chronos_ops.drill.synthetic import objectives, parameters
 from chronos_ops.evidence.display import duration
 from chronos_ops.evidence.manifest import differences
 from chronos_ops.evidence.record import hardware, read_result
 from chronos_ops.evidence.steps import read_steps
 from chronos_ops.execution.context import Context
 from chronos_ops.model.errors import ChronosError
+from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.forecast import (
+    ENOUGH,
     GROWS,
     Error,
     Forecast,
@@ -38,7 +40,8 @@ def tell(context: Context, anew: Anew) -> Outcome:
     sizes = restore_sizes(context, anew)
     own = [*_of_this_run(context), *(_RESTORED.validate_python(row) for row in sizes.restores)]
     known = [one for one in own if one.source == own[0].source]
-    known += _of_earlier_runs(context, own[0].source) if own else []
+    if own and len(left_out(known)) < ENOUGH:  # else this run compares within itself
+        known += _of_earlier_runs(context, own[0].source)
     found = forecast(known) if own else "no restore was measured in this run"
     why_not = found if isinstance(found, str) else ""
     errors = [] if why_not else left_out(known)
@@ -52,7 +55,7 @@ def tell(context: Context, anew: Anew) -> Outcome:
     outcome = Outcome(
         summary=f"The recovery time of other sizes is **not known**: {why_not}. "
         "`-p forecast_megabytes=64,256,1024,3072` restores some.",
-        findings=[judge_error(errors, why_not), *own_findings],
+        findings=[_judged(context, errors, why_not), *own_findings],
         measures={"forecast_restores": [one.data() for one in own], "forecast": kept},
     )
     if isinstance(found, str):
@@ -75,6 +78,16 @@ def tell(context: Context, anew: Anew) -> Outcome:
             "measures": {**outcome.measures, "forecast": {**kept, **more}},
         }
     )
+
+
+def _judged(context: Context, errors: list[Error], why_not: str) -> Finding:
+    """The error fails a run that was asked for a forecast. Any other only tells it: sizes that
+    happen to lie about, much alike, measured on busy days, say nothing of this run."""
+    found = judge_error(errors, why_not)
+    if parameters(context).forecast_sizes or found.status is Status.NOT_APPLICABLE:
+        return found
+    said = f"no size was restored for it in this run; {found.observed}"
+    return found.model_copy(update={"status": Status.NOT_APPLICABLE, "observed": said})
 
 
 def _label(context: Context) -> str:

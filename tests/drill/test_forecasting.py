@@ -1,12 +1,15 @@
 """The forecast of a run: from sealed runs of this target, hardware and kind of host; no others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from chronos_ops.drill import forecasting
 from chronos_ops.drill.forecasting import tell
+from chronos_ops.drill.sizing import Sizes
 from chronos_ops.drill.state import Drill
 from chronos_ops.evidence.journal import FileJournal
 from chronos_ops.evidence.manifest import write_manifest
@@ -82,8 +85,6 @@ def test_sealed_runs_of_this_kind_make_the_forecast(tmp_path: Path) -> None:
     for number, size in enumerate(SIZES):
         earlier(tmp_path, number, measured(size, size / 4))
     outcome = tell(context(tmp_path), nothing_made)
-    (finding,) = outcome.findings
-    assert finding.status is Status.PASS
     known = outcome.measures["forecast"]
     assert [row["bytes"] for row in known["restores"]] == [64 * MB, 3072 * MB, 1024 * MB, 256 * MB]
     assert known["size_now"] == 5000 * MB
@@ -95,6 +96,30 @@ def test_sealed_runs_of_this_kind_make_the_forecast(tmp_path: Path) -> None:
     assert "extrapolated" in rows["1 TB"]["how far"]
     assert "predicted from the other sizes alone" in outcome.text
     json.dumps(outcome.model_dump(mode="json"), allow_nan=False)
+
+
+def test_a_run_that_was_asked_for_no_forecast_does_not_fail_by_one(tmp_path: Path) -> None:
+    for number, size in enumerate(SIZES):
+        earlier(tmp_path, number, measured(size, size / 4, noise=1.0 + 2 * number))
+    (finding,) = tell(context(tmp_path), nothing_made).findings
+    assert finding.status is Status.NOT_APPLICABLE
+    assert "no size was restored for it in this run; worst " in finding.observed
+
+
+@pytest.mark.parametrize(("noise", "status"), [(1.0, Status.PASS), (4.0, Status.FAIL)])
+def test_a_run_that_was_asked_for_one_is_judged_by_what_it_restored_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: float, status: Status
+) -> None:
+    earlier(tmp_path, 1, measured(512, 128, noise=9.0))  # on a busy day: not compared with
+    own = [measured(size, size / 4) for size in SIZES[:-1]]
+    own.append(measured(SIZES[-1], SIZES[-1] / 4, noise=noise))
+    made = Sizes([{**one.data(), "source": KIND} for one in own], None)
+    monkeypatch.setattr(forecasting, "restore_sizes", lambda *_: made)
+    run = context(tmp_path)
+    asked = parse_parameters("disaster_recovery", {"forecast_megabytes": "256,1024,3072"})
+    outcome = tell(replace(run, parameters=asked), nothing_made)
+    assert outcome.findings[0].status is status
+    assert len(outcome.measures["forecast"]["restores"]) == 4
 
 
 @pytest.mark.parametrize(
