@@ -24,7 +24,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.kills_judge import Inventory, left_over, lies, not_sealed, read_claim
+from benchmarks.kills_judge import ENDED, Inventory, left_over, lies, not_sealed, read_claim
 from benchmarks.kills_looks import inventory, steady
 from benchmarks.kills_strikes import MARK, ROOT, STRIKES, NothingHit, Scene, command, draws, up
 from chronos_ops.evidence.journal import read_journal
@@ -202,7 +202,7 @@ class Harness:
         for folder in sorted(self.runs.glob("2*")):
             claim = read_claim(folder, self.cells, 0)
             interrupted = folder.name == kill.run and (kill.exit_status or 0) < 0
-            interrupted = interrupted and kill.verdict != "passed"
+            interrupted = interrupted and kill.verdict not in ENDED
             kill.untrue += [f"{folder.name}: {x}" for x in not_sealed(claim, interrupted)]
             if folder.name == kill.run:
                 kill.sealed = claim.verdict

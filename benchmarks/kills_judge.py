@@ -8,6 +8,7 @@ from pathlib import Path
 
 Inventory = dict[str, list[str]]
 GOOD = ("ok",)
+ENDED = ("passed", "deviated")  # said with the manifest: who is killed after that was not cut off
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def _wrong(folder: Path) -> list[str]:
 
 def lies(claim: Claimed, left: Inventory) -> list[str]:
     """Of a run as it ended, before anybody came after it. `left`: what was there of it then."""
+    if claim.verdict == "deviated" and claim.wrong:
+        return [f"deviated, but not as its manifest says: {', '.join(claim.wrong)}"]
     if claim.verdict != "passed":
         return [f"exit 0, but the verdict is {claim.verdict!r}"] if not claim.exit_status else []
     found = []

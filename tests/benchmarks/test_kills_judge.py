@@ -65,6 +65,11 @@ def test_what_is_missing_is_seen(tmp_path: Path) -> None:
     ]
 
 
+def test_a_deviation_that_is_told_before_it_is_sealed_is_a_lie() -> None:
+    assert lies(Claimed("deviated", -9, (), ()), {}) == []
+    assert "no manifest" in "; ".join(lies(Claimed("deviated", -9, (), ("no manifest",)), {}))
+
+
 def test_a_pass_with_a_host_left_or_another_exit_status_is_a_lie() -> None:
     claim = Claimed("passed", 3, (), ())
     assert lies(claim, {"hosts": ["x"]}) == [
