@@ -36,6 +36,7 @@ END_SECONDS = 900.0  # a struck drill ends by itself within this, or it hangs
 SCENARIOS = ("instance_lost", "instance_lost", "table_dropped", "production_proof")
 _DRILLS_NEXT = 0.15  # of the next starts; the others are `chronos reap`
 _KEPT = ("seconds", "begins", "before", "steady")  # of a control drill, for `--from`
+CONTROL = "control.json"
 RECORDING = {"setup", "step", "chart", "always", "verdict"}
 
 
@@ -92,11 +93,11 @@ class Harness:
         self.steady = steady(self.settings)
         print(f"control drill: {self.seconds:.0f} s, passed", flush=True)
         kept = {name: getattr(self, name) for name in _KEPT}
-        (self.log.parent / "control.json").write_text(json.dumps(kept))
+        self.log.with_name(CONTROL).write_text(json.dumps(kept))
 
     def resume(self) -> None:
         """With what the last control drill measured and saw."""
-        kept = json.loads((self.log.parent / "control.json").read_text())
+        kept = json.loads(self.log.with_name(CONTROL).read_text())
         for name in _KEPT:
             setattr(self, name, kept[name])
         self.begins = [(at, name) for at, name in self.begins]
@@ -288,7 +289,8 @@ def main() -> int:
     if given.snapshot:
         declare_snapshot(given.target, given.snapshot)
     harness = Harness(load_settings(given.target), given.seed, given.out / "drills.log")
-    if given.first > 1 or given.only:
+    known = harness.log.with_name(CONTROL).is_file()
+    if known and (given.first > 1 or given.only):
         harness.resume()
     else:
         if "chronos_marker" not in steady(harness.settings)["databases"]:
