@@ -65,6 +65,11 @@ def test_what_is_missing_is_seen(tmp_path: Path) -> None:
     ]
 
 
+def test_the_note_for_the_next_start_is_no_evidence_and_no_leftover_yet(tmp_path: Path) -> None:
+    (run(tmp_path) / ".kernel").write_text("{}")
+    assert lies(read_claim(tmp_path, ["one"], -9), {"temporary files": ["run-1/.kernel"]}) == []
+
+
 def test_a_deviation_that_is_told_before_it_is_sealed_is_a_lie() -> None:
     assert lies(Claimed("deviated", -9, (), ()), {}) == []
     assert "no manifest" in "; ".join(lies(Claimed("deviated", -9, (), ("no manifest",)), {}))
