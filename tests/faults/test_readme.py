@@ -85,7 +85,7 @@ def test_this_readme_has_the_line_of_a_run() -> None:
 
 def test_the_chart_shows_what_was_not_named() -> None:
     svg = detection_chart(result("r", "2026-11-23T10:00:00Z"))
-    assert "1 of 2 faults were named" in svg
+    assert "1 of 2 faults named" in svg
     assert "not named" in svg
     assert "9.5 s" in svg
     assert "No fault was tried" in detection_chart(result("r", "", measures={}))
