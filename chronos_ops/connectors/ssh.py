@@ -202,10 +202,7 @@ class Ssh:
     def _execute(self, text: str, stdin: bytes, timeout: float) -> tuple[int, str, str]:
         deadline = time.monotonic() + timeout
         try:
-            transport = self._connection.transport if self._connection else None
-            if transport is None:
-                raise TransportError(f"{self!r} lost its connection")
-            channel = transport.open_session(timeout=CONNECT_SECONDS)
+            channel = self._session()
             channel.exec_command(text)
             code, out, err = _converse(channel, stdin, deadline)
         except TimeoutError:
@@ -222,6 +219,28 @@ class Ssh:
             self.close()
             raise TransportError(f"{self!r} lost its connection during", text[:200])
         return code, out.decode(errors="replace"), err.decode(errors="replace")
+
+    def _session(self) -> paramiko.Channel:
+        """A channel for one command. A connection that ended while nobody spoke (a router that
+        forgot it) is made anew, once: nothing of the command was sent yet."""
+        transport = self._transport()
+        try:
+            return transport.open_session(timeout=CONNECT_SECONDS)
+        except (TimeoutError, paramiko.ChannelException):
+            raise
+        except (paramiko.SSHException, OSError, EOFError):
+            with self._lock:
+                if self._connection is not None and self._connection.transport is transport:
+                    self._connection.close()
+                    self._connection = None
+        self.open()
+        return self._transport().open_session(timeout=CONNECT_SECONDS)
+
+    def _transport(self) -> paramiko.Transport:
+        transport = self._connection.transport if self._connection else None
+        if transport is None:
+            raise TransportError(f"{self!r} lost its connection")
+        return transport
 
     def ask(self, question: ShellQuestion | SqlQuestion) -> ShellAnswer | Rows:
         """Execute a question; a query comes back as rows."""
@@ -280,9 +299,7 @@ class Ssh:
     def forward(self, remote_port: int) -> Iterator[int]:
         """A local port on 127.0.0.1 that leads to `remote_port` on the host's loopback."""
         self.open()
-        transport = self._connection.transport if self._connection else None
-        if transport is None:
-            raise TransportError(f"{self!r} lost its connection")
+        transport = self._transport()
         target = ("127.0.0.1", remote_port)
 
         def channel(peer: tuple[str, int]) -> paramiko.Channel:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from paramiko import ChannelException, SSHException
 
 from chronos_ops.connectors.ssh import Ssh, SshAddress, command_line
 from chronos_ops.model.errors import TransportError, UsageError
@@ -70,6 +71,65 @@ def test_a_server_that_reloads_is_asked_again(tmp_path: Path) -> None:
             Ssh(replace(where, port=server.getsockname()[1])).open()
         later.join()
     assert asked == ["again"]
+
+
+class Line:
+    """A connection whose sessions begin, or break as `broken` says."""
+
+    def __init__(self, broken: Exception | None = None) -> None:
+        self.broken, self.transport, self.is_connected = broken, self, True
+        self.asked: list[str] = []
+
+    def open_session(self, timeout: float) -> "Line":
+        if self.broken is not None:
+            raise self.broken
+        return self
+
+    def exec_command(self, text: str) -> None:
+        self.asked.append(text)
+
+    def set_keepalive(self, seconds: int) -> None:
+        pass
+
+    def close(self) -> None:
+        self.is_connected = False
+
+
+def connected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *lines: Line) -> Ssh:
+    """A connector that gets these connections, one after the other."""
+    left = iter(lines)
+    monkeypatch.setattr(Ssh, "_connected", lambda _self: next(left))
+    monkeypatch.setattr("chronos_ops.connectors.ssh._converse", lambda *_: (0, b"said", b""))
+    return Ssh(address(tmp_path))
+
+
+@pytest.mark.parametrize("broken", [ConnectionResetError(104, "reset"), SSHException("not active")])
+def test_a_connection_that_ended_while_nobody_spoke_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Exception
+) -> None:
+    cut, fresh = Line(broken), Line()
+    ssh = connected(monkeypatch, tmp_path, cut, fresh)
+    assert ssh.run(["true"]).stdout == "said"
+    assert (cut.asked, cut.is_connected) == ([], False)
+    assert len(fresh.asked) == 1  # the command was sent once
+
+
+def test_one_that_ends_again_at_once_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset = ConnectionResetError(104, "reset")
+    ssh = connected(monkeypatch, tmp_path, Line(reset), Line(reset))
+    with pytest.raises(TransportError, match="lost its connection"):
+        ssh.run(["true"])
+
+
+@pytest.mark.parametrize("broken", [TimeoutError(), ChannelException(1, "prohibited")])
+def test_a_host_that_is_silent_or_refuses_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Exception
+) -> None:
+    ssh = connected(monkeypatch, tmp_path, Line(broken))
+    with pytest.raises(TransportError):
+        ssh.run(["true"])
 
 
 def test_a_missing_key_file_is_wrong_usage(tmp_path: Path) -> None:
