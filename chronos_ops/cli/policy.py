@@ -29,26 +29,35 @@ def policy(
     """Print an IAM policy for scheduled drills: instances by tag, S3 read, named secrets.
 
     boundary: make it first, and write its ARN to `drill.permissions_boundary`.
-    identity: asks Lightsail for the declared instance, which the policy then protects by its ARN.
+    identity: asks Lightsail for all instances; those that no run made are denied by their ARNs.
+    Print it anew after a recovery for real, and when an instance was made.
     """
     from chronos_ops.connectors.aws import Aws
     from chronos_ops.facts import lightsail
     from chronos_ops.model.question import AwsQuestion
     from chronos_ops.model.settings import load_settings
-    from chronos_ops.plans.drill_rights import boundary_document, identity_document
+    from chronos_ops.plans.drill_rights import SIZE_LIMIT, boundary_document, identity_document
 
     settings = load_settings(target)
     if wanted is Wanted.BOUNDARY:
         typer.echo(json.dumps(boundary_document(settings), indent=2))
         return
-    identity_document(settings, "")  # refused before anything is asked
-    aws, fact = Aws(settings.aws), lightsail.instance(settings.host.instance)
+    identity_document(settings, [])  # refused before anything is asked
+    aws, fact = Aws(settings.aws), lightsail.instances()
     assert isinstance(fact.question, AwsQuestion)
-    declared = fact.parse(aws.ask(fact.question))
-    if declared is None or not declared.arn:
+    others = [found for found in fact.parse(aws.ask(fact.question)) if not found.run_id]
+    if settings.host.instance not in {found.name for found in others}:
         raise UsageError(
             "Lightsail knows no such instance",
             settings.host.instance,
             hint="host.instance of the parameter file, and its aws.region",
         )
-    typer.echo(json.dumps(identity_document(settings, declared.arn), indent=2))
+    document = identity_document(settings, sorted(found.arn for found in others))
+    size = len(json.dumps(document, separators=(",", ":")))
+    if size > SIZE_LIMIT:
+        raise UsageError(
+            "the policy is larger than IAM takes",
+            f"{size} characters, at most {SIZE_LIMIT}",
+            hint="this account has many instances: drill in an account of its own",
+        )
+    typer.echo(json.dumps(document, indent=2))

@@ -161,6 +161,9 @@ class Dropping(Synthetic):
                 "title": "the primary consists of what it consisted of before the drop",
             }
         )
+        sequences = integrity.judge_sequences(after, drill.digests_before).model_copy(
+            update={"id": "drill.bring-back.sequences"}
+        )
         written = after[sample.DATABASE].tables[sample.COMMITS].rows
         kept = judge(
             "drill.bring-back.nothing-else-lost",
@@ -173,6 +176,6 @@ class Dropping(Synthetic):
         size, seconds = moved
         return Outcome(
             summary=f"{what} brought back ({size / 1e6:.1f} MB in {seconds:.1f} s).",
-            findings=[finding, objects, kept],
+            findings=[finding, objects, sequences, kept],
             measures={"bring_back_seconds": round(seconds, 3)},
         )

@@ -114,7 +114,7 @@ class Drill(_Strict):
     availability_zone: str = "ca-central-1a"
     from_snapshot: str | None = None  # provision from an instance snapshot instead of a bare image
     permissions_boundary: str | None = Field(  # ARN: the most that a user made by a drill may do
-        default=None, pattern=r"^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+$"
+        default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/.+$"
     )
     user: str = "admin"
     reap_after_hours: float = 12

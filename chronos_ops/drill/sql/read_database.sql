@@ -29,7 +29,7 @@ FROM pg_largeobject_metadata;
 -- A sequence that feeds a column must be ahead of what the column holds.
 SELECT format(
     'SELECT json_build_object(''sequence'', %L, ''column'', %L,
-        ''next'', CASE WHEN s.is_called THEN s.last_value + %s ELSE s.last_value END,
+        ''next'', CASE WHEN s.is_called THEN s.last_value::numeric + %s ELSE s.last_value END,
         ''max'', (SELECT max(%I) FROM %I.%I))
      FROM %I.%I s',
     sn.nspname || '.' || s.relname, n.nspname || '.' || c.relname || '.' || a.attname,
@@ -57,7 +57,7 @@ ORDER BY 1 \gexec
 -- Every ascending sequence, also one that feeds no column: what it gives out next.
 SELECT format(
     'SELECT json_build_object(''counter'', %L,
-        ''next'', CASE WHEN is_called THEN last_value + %s ELSE last_value END) FROM %I.%I',
+        ''next'', CASE WHEN is_called THEN last_value::numeric + %s ELSE last_value END) FROM %I.%I',
     n.nspname || '.' || c.relname, q.seqincrement, n.nspname, c.relname)
 FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
