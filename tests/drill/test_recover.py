@@ -353,6 +353,8 @@ def test_a_copy_in_which_a_check_failed_is_not_served() -> None:
         refuse_damage([good, unknown], accepted=False)
     refuse_damage([good, unknown], accepted=True)
     refuse_damage([good, found(Status.FAIL, INDEXES)], accepted=False)  # so it was at the source
+    with pytest.raises(Refused, match="did not pass its checks"):
+        refuse_damage([good, found(Status.ERROR, INDEXES)], accepted=False)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,10 @@ def refuse_damage(findings: list[Finding], *, accepted: bool) -> None:
     """Applications are not sent to a copy in which a check failed, unless the operator says so.
 
     An invalid index is no damage: it was so at the source, another backup has it too, and
-    PostgreSQL reads past it. It stays a finding of the run.
+    PostgreSQL reads past it. It stays a finding of the run. A look that broke is no such thing.
     """
-    bad = [f for f in findings if not f.good and f.id != INDEXES]
+    passed_over = (INDEXES, Status.FAIL)
+    bad = [f for f in findings if not f.good and (f.id, f.status) != passed_over]
     if bad and not accepted:
         raise Refused(
             "the restored copy did not pass its checks: nothing is sent there",
