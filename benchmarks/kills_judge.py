@@ -8,9 +8,8 @@ from pathlib import Path
 
 Inventory = dict[str, list[str]]
 GOOD = ("ok",)
-NOTE = (
-    ".kernel"  # for the next start, which takes it away; the last thing that a runner does itself
-)
+# For the next start, which takes it away; a runner that is not killed does so itself, at its end.
+NOTE = ".kernel"
 ENDED = ("passed", "deviated")  # said with the manifest: who is killed after that was not cut off
 
 

@@ -36,8 +36,8 @@ def refuse_login(settings: Settings) -> None:
         raise Refused(
             f"the profile {profile!r} logs in by {how}, which ends within hours: "
             "not for a schedule",
-            hint="name a profile with keys of its own (chronos-drill) in aws.profile: "
-            "`aws configure --profile chronos-drill`",
+            hint=f"as the timer's own user: `aws configure --profile {profile}`, with the key of "
+            "chronos-drill (`./chronos policy`), or name another profile in aws.profile",
         )
     if kind == "nothing":
         raise Refused(

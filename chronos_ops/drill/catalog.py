@@ -99,7 +99,7 @@ def judge_catalog(before: Catalog, after: Catalog) -> Finding:
 
 
 def check_indexes(ssh: Ssh) -> Finding:
-    """No index is invalid: PostgreSQL passes it over, and so do amcheck and pg_restore's checks."""
+    """No index is invalid: PostgreSQL passes it over, and so does amcheck."""
     found = [(name, row) for name in databases(ssh) for row in ssh.sql_rows(_ALL, conninfo(name))]
     invalid = [f"{name}: {row['name']}" for name, row in found if not row["valid"]]
     title = "every index is valid"

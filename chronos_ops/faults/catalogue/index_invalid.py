@@ -6,7 +6,7 @@ from chronos_ops.faults.restoring import SourceFault
 class IndexInvalid(SourceFault):
     id = "index_invalid"
     title = "An index is invalid"
-    what = "CREATE INDEX CONCURRENTLY has failed: a unique index lets duplicates in"
+    what = "CREATE INDEX CONCURRENTLY has failed: no query uses the index, and nobody was told"
     finding = "drill.integrity.indexes"
     broken_by = """
 CREATE TABLE half_indexed AS SELECT g AS n FROM generate_series(1, 500) g;
