@@ -279,7 +279,7 @@ def schedule_check(context: Context) -> Outcome:
             {
                 "job": schedule.title,
                 "calendar": schedule.calendar,
-                "next (UTC)": units[schedule.timer].next_elapse or "never",
+                "next (UTC)": units[schedule.timer].following,
             }
             for schedule in wanted
             if schedule.timer in units

@@ -27,6 +27,24 @@ class Unit:
     need_reload: bool = False
     drop_ins: tuple[str, ...] = ()  # files that change what its own file says
 
+    @property
+    def is_armed(self) -> bool:
+        """Of a timer: whether it will come. While what it started runs it has no next moment."""
+        ready = (self.load, self.enabled, self.active) == ("loaded", "enabled", "active")
+        return ready and (self.sub == "running" or bool(self.next_elapse))
+
+    @property
+    def following(self) -> str:
+        """Of a timer: its next moment, for people."""
+        if self.sub == "running":
+            return "known when its job has ended"
+        return self.next_elapse or "never"
+
+    @property
+    def timing(self) -> str:
+        """Of a timer: its state and next moment, for people."""
+        return f"{self.enabled or 'no file'}, {self.active}, next {self.following}"
+
 
 def _read_units(answer: ShellAnswer) -> dict[str, Unit]:
     found: dict[str, Unit] = {}

@@ -223,13 +223,11 @@ def judge_renewals(service: Unit, failure: str) -> Finding:
 
 def judge_timer(timer: Unit) -> Finding:
     """It waits for a moment that is known."""
-    state = f"{timer.enabled or 'absent'}, {timer.active}, next {timer.next_elapse or 'never'}"
-    good = (timer.enabled, timer.active) == ("enabled", "active") and bool(timer.next_elapse)
     return judge(
         "certificate.timer",
         "The renewal is scheduled",
-        passed=good,
-        observed=state,
+        passed=timer.is_armed,
+        observed=timer.timing,
         expected="enabled, active, with a next moment",
         hint=f"sudo systemctl enable --now {timer.name}",
         requirement="H4",

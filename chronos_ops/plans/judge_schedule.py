@@ -29,19 +29,11 @@ def moment(text: str) -> float | None:
 def judge_timer(schedule: Schedule, units: dict[str, Unit]) -> Finding:
     """The timer is enabled, waits, and knows when it will elapse."""
     timer = units.get(schedule.timer)
-    observed = (
-        "absent"
-        if timer is None
-        else f"{timer.enabled or 'no file'}, {timer.active}, next {timer.next_elapse or 'never'}"
-    )
     return judge(
         f"backup.timer.{schedule.kind}",
         f"The timer of the {schedule.title} is enabled and waits",
-        passed=timer is not None
-        and timer.enabled == "enabled"
-        and timer.active == "active"
-        and bool(timer.next_elapse),
-        observed=observed,
+        passed=timer is not None and timer.is_armed,
+        observed="absent" if timer is None else timer.timing,
         expected=f"enabled, active: {schedule.calendar}",
         hint=f"systemctl enable --now {schedule.timer}; who disabled it?",
         requirement="B6",

@@ -16,7 +16,7 @@ from chronos_ops.facts.systemd import Unit
 from chronos_ops.facts.updates import POSTGRES_ARCHIVE, Pending, Updates
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.settings import Settings
-from chronos_ops.plans.updates import SERVICES, TIMERS, dead, held_by, is_armed
+from chronos_ops.plans.updates import SERVICES, TIMERS, dead, held_by
 from chronos_ops.plans.updates_wanted import HELD, amiss, is_allowed, is_security, overriding
 
 _STAGE = "run the stage `updates`"
@@ -82,7 +82,7 @@ def judge_timers(found: Mapping[str, Unit]) -> Finding:
         "updates.timers",
         "apt's timers are waiting for their next moment",
         passed=not wrong,
-        observed="; ".join(wrong) or ", ".join(f"{n} {found[n].next_elapse}" for n in TIMERS),
+        observed="; ".join(wrong) or ", ".join(f"{n} {found[n].following}" for n in TIMERS),
         expected="enabled, active, with a next moment",
         hint=f"systemctl enable --now {' '.join(TIMERS)} (the stage `updates` does it)",
         requirement="H6",
@@ -99,14 +99,14 @@ def judge_last_run(updates: Updates, found: Mapping[str, Unit]) -> Finding:
     said = [f"{name} {_ago(moment, updates.now)}" for name, moment in moments.items()]
     said += [f"{name}: {found[name].result}" for name in broken]
     first = updates.configured is not None and updates.now - updates.configured <= _LATE
-    armed = all(is_armed(found[name]) for name in TIMERS)
+    armed = all(found[name].is_armed for name in TIMERS)
     if late and first and armed and not broken:
         return Finding(  # no object yet: it is due, and after 48 h it is held against the host
             id="updates.last-run",
             status=Status.NOT_APPLICABLE,
             title=title,
             observed=f"{', '.join(said)}; configured {_ago(updates.configured, updates.now)}, "
-            f"next run {found[TIMERS[1]].next_elapse}",
+            f"next run {found[TIMERS[1]].following}",
             expected=expected,
             requirement="H6",
         )

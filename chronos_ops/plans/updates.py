@@ -161,15 +161,9 @@ def _memory(settings: Settings, files: States) -> list[Change | None]:
     return [script, unit]
 
 
-def is_armed(timer: Unit) -> bool:
-    """Whether a timer will come: enabled, active, and with a next moment (or at it now)."""
-    ready = timer.load == "loaded" and timer.enabled == "enabled" and timer.active == "active"
-    return ready and (timer.sub == "running" or bool(timer.next_elapse))
-
-
 def dead(found: dict[str, Unit]) -> list[str]:
     """Timers that will not come, and services that would not start, each with its state."""
-    wrong = [found[name] for name in TIMERS if not is_armed(found[name])]
+    wrong = [found[name] for name in TIMERS if not found[name].is_armed]
     wrong += [found[name] for name in SERVICES if found[name].load != "loaded"]
     return [f"{u.name} {u.enabled or u.load} {u.active} {u.sub}" for u in wrong]
 

@@ -269,6 +269,10 @@ def test_timers_and_jobs() -> None:
     failed(judge_schedule.judge_timer(full, units(timer__active="inactive")), "inactive")
     failed(judge_schedule.judge_timer(full, units(timer__next_elapse="")), "never")
     failed(judge_schedule.judge_timer(full, {}), "absent")
+    at_work = units(timer__sub="running", timer__next_elapse="")  # no next moment until it ended
+    passed(judge_schedule.judge_timer(full, at_work))
+    at_work = units(timer__sub="running", timer__next_elapse="", timer__enabled="disabled")
+    failed(judge_schedule.judge_timer(full, at_work), "disabled")
     ends = ["2026-11-22T02:00:09Z full done in 9 s", "2026-11-22T03:00:01Z diff done in 1 s"]
     passed(judge_schedule.judge_job(full, units(), 0, ends))
     failed(judge_schedule.judge_job(full, units(job__result="exit-code"), 0, ends), "exit-code")
