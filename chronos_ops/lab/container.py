@@ -15,7 +15,7 @@ from chronos_ops.lab import cgroups
 from chronos_ops.lab.doors import PROBE_MARK
 from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.lxcfs import SHOWN, Lxcfs
-from chronos_ops.lab.network import allow_hairpin
+from chronos_ops.lab.network import allow_hairpin, unplug
 from chronos_ops.lab.run import run
 
 REBOOTED = 133  # systemd-nspawn's exit code when the system inside asked for a reboot
@@ -120,6 +120,7 @@ class Container:
     def clear(self) -> None:
         """What a run leaves on this machine, whichever way it ended."""
         cgroups.kill(self.cgroup)
+        unplug(self.machine)
         cgroups.remove(self.cgroup)
         self.lxcfs.stop()
         forget(self.machine)

@@ -107,12 +107,24 @@ def allow_hairpin(bridge: str) -> None:
             (port / "hairpin_mode").write_text("1")
 
 
+def unplug(machine: str) -> None:
+    """Take an ended host's network card away.
+
+    Its network outlives its processes while a socket of a killed one still has something to send
+    (seen: 160 s). A new host with the same addresses would share them with it, and connections to
+    the one end in the other: reset, refused, or not answered at all.
+    """
+    works(["ip", "link", "delete", f"vb-{machine}"])  # most often it went with the processes
+
+
 def forget_neighbour(bridge: str, address: str) -> None:
     """A new host may get a lost one's address: nobody shall wait for the old one's card."""
     works(["ip", "neigh", "del", address, "dev", bridge])
 
 
 def remove_bridge(bridge: str, table: str) -> None:
+    for port in Path("/sys/class/net", bridge, "brif").glob("*"):
+        works(["ip", "link", "delete", port.name])
     for family in _FAMILIES:
         if works(["nft", "list", "table", family, table]):
             run(["nft", "delete", "table", family, table])

@@ -1,5 +1,8 @@
 """Hosts are machines: their sizes, their lives, and that one does not feel another's."""
 
+import shlex
+import socket
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +66,29 @@ def test_power_failure_keeps_the_disk_and_is_abrupt(
     assert again["host_keys"] == host["host_keys"]
     assert shell("struck", "cat /kept").stdout == "kept\n"
     assert shell("struck", "test -e /clean", check=False).returncode == 1
+
+
+def test_a_killed_hosts_network_ends_with_it(
+    lab: LabStatus, fresh_host: FreshHost, shell: Shell
+) -> None:
+    """A killed process's socket that has something to send keeps its network for minutes; the
+    next host has the same addresses."""
+    with socket.create_server((lab.gateway, 0)) as server:
+        port = server.getsockname()[1]
+        sends = f"import socket; s = socket.create_connection(('{lab.gateway}', {port})); "
+        sends += "s.sendall(bytes(10**8))"
+        former = fresh_host("former")
+        shell("former", f"sudo systemd-run --quiet python3 -c {shlex.quote(sends)}")
+        server.settimeout(20)
+        with server.accept()[0] as unread:
+            assert unread.recv(1) == b"\0"
+            card = ["ip", "link", "show", f"vb-{lab.name}.{former['slug']}"]
+            assert subprocess.run(card, capture_output=True).returncode == 0
+            control.request(lab.name, "delete", name="former")
+            assert b"does not exist" in subprocess.run(card, capture_output=True).stderr
+            following = fresh_host("following")
+            assert following["address"] == former["address"]
+            assert shell("following", "hostname").stdout == "following\n"
 
 
 def test_stop_is_a_clean_shutdown(lab: LabStatus, fresh_host: FreshHost, shell: Shell) -> None:
