@@ -227,7 +227,7 @@ def down(name: str = "lab", *, progress: Progress | None = None) -> None:
     tell = progress or _silent
     if leftovers.is_alive(where):
         tell(f"ending the lab {name!r}")
-        _shut_down(where)
+        leftovers.shut_down(where)
     if leftovers.traces(where):
         check_machine()
         for line in _as_root(where, "purge"):
@@ -267,23 +267,6 @@ def _around(
     checkpoint.pause(where)
     deed(where, as_root)
     return up(name, progress=progress)
-
-
-def _shut_down(where: Places, deadline_seconds: float = 60) -> None:
-    """A daemon that is only just starting is waited for."""
-    deadline = time.monotonic() + deadline_seconds
-    asked = False
-    while leftovers.is_alive(where):
-        if not asked:
-            try:
-                protocol.call(where.socket, "shutdown", purge=True)
-                asked = True
-            except LabError as error:
-                if error.kind != "unanswered":
-                    raise
-        if time.monotonic() > deadline:
-            raise LabError("the lab's daemon does not end", where.pid_file, hint="see its log")
-        time.sleep(0.05)
 
 
 def logs(name: str = "lab", *, follow: bool = False) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """What a killed run left on this machine, found by the lab's name and cleared. As root.
 
-A lab is alive while its daemon holds the lab's lock; a living lab is never touched. Mounts need no
-search: the daemon has a mount namespace of its own, which ends with the last process in it.
+A lab is alive while its daemon holds the lab's lock; a living lab is never touched, but for one
+whose test run is dead: its own daemon ends it. Mounts need no search: the daemon has a mount
+namespace of its own, which ends with the last process in it.
 """
 
 import contextlib
@@ -9,11 +10,13 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from chronos_ops.lab import cgroups
+from chronos_ops.lab import cgroups, protocol
 from chronos_ops.lab.container import forget
+from chronos_ops.lab.errors import LabError
 from chronos_ops.lab.network import remove_bridge
 from chronos_ops.lab.places import RUN, Places
 
@@ -48,8 +51,31 @@ def purge(places: Places) -> list[str]:
     return found
 
 
+def shut_down(where: Places, deadline_seconds: float = 60) -> None:
+    """End a living lab and remove it; a daemon that is only just starting is waited for.
+
+    Raises LabError: it does not end.
+    """
+    deadline = time.monotonic() + deadline_seconds
+    asked = False
+    while is_alive(where):
+        if not asked:
+            try:
+                protocol.call(where.socket, "shutdown", purge=True)
+                asked = True
+            except LabError as error:
+                if error.kind != "unanswered":
+                    raise
+        if time.monotonic() > deadline:
+            raise LabError("the lab's daemon does not end", where.pid_file, hint="see its log")
+        time.sleep(0.05)
+
+
 def purge_dead_test_labs(state: Path) -> list[str]:
-    """Labs of test runs that are dead, as their daemons are: nobody will ask for them again."""
+    """Labs of test runs that are dead: nobody will ask for them again, their daemons live or not.
+
+    What does not end is left alone: it is another lab's, and no reason to refuse this one.
+    """
     names = {path.name for path in (state / "labs").glob("*")}
     names |= {path.name.removesuffix(".lock") for path in RUN.glob("*.lock")}
     names |= {
@@ -61,6 +87,8 @@ def purge_dead_test_labs(state: Path) -> list[str]:
         run = TEST_LABS.fullmatch(name)
         if run and not Path("/proc", run[1]).exists():
             places = Places(name, state)
+            with contextlib.suppress(LabError):
+                shut_down(places)
             with try_lock(places) as held:
                 if held:
                     found += purge(places)

@@ -90,15 +90,19 @@ def test_what_kills_the_daemon_does_not_kill_the_lab(
 
 
 def test_a_dead_test_runs_lab_is_cleared_and_a_living_one_is_not(lab: LabStatus, name: str) -> None:
+    """Its daemon is dead too, or lives: it does not know whose process asked for the lab."""
     dead = subprocess.Popen(["true"])
     dead.wait()
-    ghost = places(f"test-{dead.pid}")
+    ghost, orphan = places(f"test-{dead.pid}"), places(f"test-{dead.pid}-orphan")
+    control.up(orphan.lab).parameters.unlink()
     _root("mkdir", "-p", str(ghost.folder))
     _root("ip", "link", "add", ghost.bridge, "type", "bridge")
+    assert leftovers.is_alive(orphan)
     assert leftovers.traces(ghost)
     living = lab.host("db")["boots"]
     control.up(name)
     assert not leftovers.traces(ghost)
+    assert not leftovers.traces(orphan)
     now = control.status(lab.name)
     assert now is not None
     assert now.complete
