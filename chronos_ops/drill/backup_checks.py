@@ -8,13 +8,15 @@ from chronos_ops.drill.archived import arrivals
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, postgres, s3, systemd, wal_archive
 from chronos_ops.facts.backups import StanzaInfo
+from chronos_ops.facts.kept_configuration import KEPT, KEPT_CONFIGURATION
 from chronos_ops.facts.verification import Verification, verification
 from chronos_ops.model.errors import ChronosError, UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status, judge
 from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.timing import stamp, utc_now
 from chronos_ops.plans import judge_archive, judge_backup, judge_schedule
-from chronos_ops.plans.jobs import KEPT, STATE, schedules
+from chronos_ops.plans.cluster import declared_cluster
+from chronos_ops.plans.jobs import STATE, schedules
 from chronos_ops.plans.judge_backup import repositories
 from chronos_ops.plans.judge_lifecycle import judge_lifecycle
 from chronos_ops.plans.thaw import REPO, frozen_of, readable_when
@@ -294,22 +296,19 @@ schedule_check.probe = True  # type: ignore[attr-defined]
 
 def _config_files(context: Context) -> Finding:
     """The copy in the data directory, which every backup takes with it, is the present one."""
-    script = 'diff -r --exclude=packages.txt -- "$1" "$2" && cat -- "$2/packages.txt" >/dev/null'
-    identity = context.ask(postgres.IDENTITY)
-    config = context.ask(postgres.settings("config_file"))["config_file"].value
-    kept = f"{identity.data_directory}/{KEPT}"
-    argv = ["sh", "-c", script, "same", config.rpartition("/")[0], kept]
-    answer = context.ssh.run(argv, user="postgres", accept=range(256))
+    clusters = context.ask(postgres.CLUSTERS)
+    cluster = declared_cluster(context.settings, clusters)
+    kept = context.ask(KEPT_CONFIGURATION)
+    differs = kept.get(f"{cluster.version}/{cluster.name}") if cluster else None
+    alike = "they are the same" if differs == "" else "there is no such cluster"
     return judge(
         "backup.config-files",
         "The files under /etc/postgresql are kept with the backups",
-        passed=answer.exit_code == 0,
-        observed="the copy is the same"
-        if answer.exit_code == 0
-        else (answer.stdout + answer.stderr).strip()[:300],
-        expected=f"{kept} holds them as they are now",
-        hint="they were changed since the last backup: the next one takes them along "
-        "(systemctl start chronos-backup-diff.service takes one now)",
+        passed=None if differs is None else not differs,
+        observed=differs or alike,
+        expected=f"{KEPT} in the data directory holds them as they are now",
+        hint="they were changed since the last backup: the next one takes them along, and so does "
+        "a run of this runbook (or systemctl start chronos-backup-diff.service)",
         requirement="B3",
     )
 

@@ -81,7 +81,7 @@ def _new_host(context: Context, newest: backups.BackupSet) -> list[Finding]:
     else:
         files = sorted({*source.libraries, *source.preloaded})
         owned = context.ask(owners(major, source.extensions, files))
-        given = [f"postgresql-{major}", *extension_packages(settings, major)]
+        given = [f"postgresql-{major}", *extension_packages(settings, major, source.preloaded)]
         findings.append(judge_packages(owned, given, context.ask(candidates(*given))))
     why = "no host is there yet that would receive it"
     return [

@@ -84,7 +84,7 @@ def install(
     """
     wanted = [f"postgresql-{major}" if major else "postgresql", "pgbackrest", "nftables"]
     if major:
-        wanted += _offered(context, ssh, settings, major)
+        wanted += _offered(context, ssh, extension_packages(settings, int(major)))
     cluster = ["true", _NEW_CLUSTER] if with_cluster else ["false", ""]
     argv = ["sh", "-c", _INSTALL, "install", *cluster, *wanted]
     try:
@@ -100,14 +100,14 @@ def install(
     major = said.strip().rpartition("major: ")[2]
     if not major.isdigit():
         raise UnreadableAnswer("the release's PostgreSQL version is not known", said[-200:])
-    return Installed(major, _add_extensions(context, ssh, settings, log, major) or anything)
+    packages = extension_packages(settings, int(major))  # now that the version is known
+    return Installed(major, install_extensions(context, ssh, packages, log) or anything)
 
 
-def _add_extensions(context: Context, ssh: Ssh, settings: Settings, log: Path, major: str) -> bool:
-    """The packages of the extensions, now that the version is known; whether any was missing."""
-    wanted = extension_packages(settings, int(major))
-    there = context.ask(INSTALLED, ssh) if wanted else {}
-    more = _offered(context, ssh, settings, major) if set(wanted) - set(there) else []
+def install_extensions(context: Context, ssh: Ssh, packages: list[str], log: Path) -> bool:
+    """Install those that are missing; whether any was. Raises Refused where none offers them."""
+    there = context.ask(INSTALLED, ssh) if packages else {}
+    more = _offered(context, ssh, packages) if set(packages) - set(there) else []
     if more:
         ssh.run(
             ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install",
@@ -117,15 +117,14 @@ def _add_extensions(context: Context, ssh: Ssh, settings: Settings, log: Path, m
     return bool(more)
 
 
-def _offered(context: Context, ssh: Ssh, settings: Settings, major: str) -> list[str]:
-    packages = extension_packages(settings, int(major))
+def _offered(context: Context, ssh: Ssh, packages: list[str]) -> list[str]:
     if not packages:
         return []
     found = context.ask(candidates(*packages), ssh)
     missing = [name for name in packages if found.get(name) is None]
     if missing:
         raise Refused(
-            f"{ssh.address.host} has no package source for declared extensions",
+            f"{ssh.address.host} has no package source for extensions",
             ", ".join(missing),
             hint="the restored database would lack them: name PGDG as package source",
         )

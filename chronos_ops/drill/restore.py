@@ -7,6 +7,7 @@ that can only read, archives nowhere, replicates nothing, schedules nothing.
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,18 +15,20 @@ from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import firewall, locales, repository, restored_config, stops
 from chronos_ops.drill.guards import require_no_cluster, require_own_host
 from chronos_ops.drill.hosts import install_log, new_host
-from chronos_ops.drill.install import install
+from chronos_ops.drill.install import install, install_extensions
 from chronos_ops.drill.reader import as_reader, check_read_only, make_reader
 from chronos_ops.drill.target import Reach, choose_backup
 from chronos_ops.execution.context import Context
 from chronos_ops.execution.provision import Provisioned
-from chronos_ops.facts.backups import BackupSet, tablespaces
-from chronos_ops.model.errors import CommandFailed, Refused
+from chronos_ops.facts.backups import BackupSet, StanzaInfo, tablespaces
+from chronos_ops.facts.source import read_source
+from chronos_ops.model.errors import CommandFailed, Refused, UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.question import ShellAnswer
 from chronos_ops.model.recovery_target import RecoveryTarget
 from chronos_ops.model.settings import Settings
 from chronos_ops.model.wal import Lsn
+from chronos_ops.plans.packages import extension_packages
 
 RECOVERY_SECONDS = 3600.0
 _CLUSTER = "main"
@@ -146,12 +149,25 @@ def reach_repository(context: Context, host: DrillHost, *, database: int = 0) ->
         )
         host = replace(host, major=found.major, installed=host.installed or found.anything)
         repository.configure(context, host.ssh, host.settings, host.data_directory)
+    packages = extension_packages(host.settings, int(host.major), _preloaded(info))
+    log = install_log(context, host.provisioned)
+    if install_extensions(context, host.ssh, packages, log):
+        host = replace(host, installed=True)
     return replace(
         host,
         repository_system_id=current.system_identifier,
         findings=(*host.findings, check_read_only(host.ssh, stanza)),
         reach=repository.reach(context, host.ssh, stanza, info, current.id),
     )
+
+
+def _preloaded(info: StanzaInfo) -> set[str]:
+    """Libraries that the source of any set preloaded, as far as it was written down."""
+    found: set[str] = set()
+    for backup in info.of_repo(1):
+        with suppress(UnreadableAnswer):  # the look at the chosen set names it
+            found |= set(read_source(backup.source).preloaded) if backup.source else set()
+    return found
 
 
 def restore(

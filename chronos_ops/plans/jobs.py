@@ -7,6 +7,7 @@ from chronos_ops.facts import cron, postgres, source
 from chronos_ops.facts.backups import SOURCE_ANNOTATION, StanzaInfo, info
 from chronos_ops.facts.cron import Job
 from chronos_ops.facts.files import texts
+from chronos_ops.facts.kept_configuration import KEPT, KEPT_CONFIGURATION
 from chronos_ops.facts.systemd import Unit, units
 from chronos_ops.model.plan import Change, Deed, Plan, RemoveFile, RunCommand, WriteFile
 from chronos_ops.model.question import Fact
@@ -18,7 +19,6 @@ from chronos_ops.plans.templating import render
 PREFIX = "chronos-backup-"
 JOB = "/usr/local/lib/chronos/backup-job"
 STATE = "/var/lib/chronos-backup"
-KEPT = "chronos_etc"  # in the data directory: a copy of /etc/postgresql/<version>/<cluster>
 UNITS = "/etc/systemd/system"
 _QUEUE_SECONDS = 50 * 60  # a differential waits so long; the next one is due after an hour
 _RELOAD = RunCommand(argv=("systemctl", "daemon-reload"))
@@ -149,12 +149,19 @@ def _file(path: str, text: str, current: str | None) -> Change | None:
 
 
 def first_facts(settings: Settings) -> dict[str, Fact[Any]]:
-    """What the repositories hold already."""
-    return {"info": info(settings.backup.stanza)}
+    """What the repositories hold already, and whether the configuration is the one they hold."""
+    return {
+        "info": info(settings.backup.stanza),
+        "clusters": postgres.CLUSTERS,
+        "kept": KEPT_CONFIGURATION,
+    }
 
 
 def plan_first(settings: Settings, values: dict[str, Any]) -> Plan:
-    """A full in every repository and a differential in the live one, if there is none yet (B5)."""
+    """A full in every repository and a differential in the live one, if there is none yet (B5).
+
+    A configuration that was changed since the last backup is in none: a differential takes it.
+    """
     name = "first-backups"
     found: StanzaInfo | None = values["info"]
     if found is None:
@@ -166,25 +173,49 @@ def plan_first(settings: Settings, values: dict[str, Any]) -> Plan:
             have = [b for b in have if b.kind != "full"]
         if not have:
             changes.append(_first(schedule))
+    changed = _changed_configuration(settings, values)
+    if changed and not changes:
+        changes.append(_another(schedules(settings)[1], changed))
     return Plan(
         name=name,
         changes=tuple(changes),
-        noop_reason="" if changes else "every repository has its backups",
+        noop_reason="" if changes else "every repository has its backups, with the present files",
     )
 
 
+def _changed_configuration(settings: Settings, values: dict[str, Any]) -> str:
+    """Which files of the cluster differ from the copy that the backups hold; "": none."""
+    cluster = declared_cluster(settings, values["clusters"])
+    kept: dict[str, str] = values["kept"]
+    return kept.get(f"{cluster.version}/{cluster.name}", "") if cluster else ""
+
+
 def _first(schedule: Schedule) -> Change:
-    script = 'systemctl start "$1" || { journalctl -u "$1" -n 40 --no-pager -o cat >&2; exit 1; }'
     return Change(
         id=f"backup.first-{schedule.kind}",
         title=f"take the first {schedule.title}",
         why="WAL alone restores nothing: a base backup must be in every repository (B5)",
-        deeds=(
-            RunCommand(argv=("sh", "-c", script, "start", schedule.service), timeout_seconds=43200),
-        ),
+        deeds=(_start(schedule),),
         before=f"repo{schedule.repo}: no {schedule.backup_type} backup",
         after=f"repo{schedule.repo}: one {schedule.backup_type} backup",
     )  # no undo: expiry removes it in its time
+
+
+def _another(schedule: Schedule, changed: str) -> Change:
+    return Change(
+        id="backup.configuration",
+        title="take a differential backup: the configuration was changed",
+        why="files under /etc/postgresql come back only if a backup holds them (B3)",
+        deeds=(_start(schedule),),
+        before=changed,
+        after="the backups hold the present files",
+    )  # no undo: expiry removes it in its time
+
+
+def _start(schedule: Schedule) -> RunCommand:
+    script = 'systemctl start "$1" || { journalctl -u "$1" -n 40 --no-pager -o cat >&2; exit 1; }'
+    argv = ("sh", "-c", script, "start", schedule.service)
+    return RunCommand(argv=argv, timeout_seconds=43200)
 
 
 # -- timers

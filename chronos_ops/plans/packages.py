@@ -1,6 +1,7 @@
 """PostgreSQL and pgBackRest as packages: what is missing is installed."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from chronos_ops.facts import packages, postgres, system
@@ -20,13 +21,21 @@ _PACKAGE_OF = {
     "age": "postgresql-{major}-age",
     "pgaudit": "postgresql-{major}-pgaudit",
 }
+# Preloaded by the runbook `security_hardening` (H7), declared or not.
+_OURS = ("pgaudit",)
 _WAIT = ("-q", "-o", "DPkg::Lock::Timeout=300")
 _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_MODE=l", "apt-get", *_WAIT)
 
 
-def extension_packages(settings: Settings, major: int) -> list[str]:
-    """Packages of the declared extensions for one PostgreSQL major version."""
-    found = (_PACKAGE_OF.get(extension) for extension in settings.postgres.extensions)
+def extension_packages(
+    settings: Settings, major: int, preloaded: Collection[str] = ()
+) -> list[str]:
+    """Packages of the declared extensions for one PostgreSQL major version.
+
+    `preloaded`: libraries of a source; what hardening has put among them is not to be declared.
+    """
+    wanted = [*settings.postgres.extensions, *(name for name in _OURS if name in preloaded)]
+    found = (_PACKAGE_OF.get(extension) for extension in dict.fromkeys(wanted))
     return [name.format(major=major) for name in found if name is not None]
 
 

@@ -36,6 +36,9 @@ from chronos_ops.runbook_stage import make_plan
 from tests.lab.drilling import RUNBOOK
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.timeout(1800)]
+LONG = pytest.mark.skipif(
+    "CHRONOS_LONG_TESTS" not in os.environ, reason="minutes long: CHRONOS_LONG_TESTS=1 runs it"
+)
 LAB = f"test-{os.getpid()}-lost"
 LOST = "project-chronos"
 
@@ -98,12 +101,16 @@ def recover(**parameters: str) -> Result:
     return runner.run(RUNBOOK, LAB, given, approve=LAB)
 
 
-def test_the_lost_host_is_replaced_and_a_second_disaster_is_survived(
-    lost_lab: LabStatus, tmp_path: Path
-) -> None:
+def back_up() -> None:
     given = {"pitr_test": "false", "allow_restart": "true"}
     done = runner.run("pgbackrest_backup_restore", LAB, given, approve=LAB)
     assert done.verdict is Verdict.PASSED, done.reasons
+
+
+def test_the_lost_host_is_replaced_and_a_second_disaster_is_survived(
+    lost_lab: LabStatus, tmp_path: Path
+) -> None:
+    back_up()
     before = context_of(tmp_path / "before")
     role = before.settings.postgres.operator_role
     before.ssh.sql(f"CREATE TABLE promised (n int); GRANT ALL ON promised TO {role};")
@@ -186,3 +193,42 @@ def test_the_lost_host_is_replaced_and_a_second_disaster_is_survived(
     assert proof.verdict is Verdict.PASSED, proof.reasons
     newest = [b.label for b in info.of_repo(1)]
     assert proof.measures["backup_set"] in newest[-2:]  # of the new timeline
+    back_up()  # as on any other day: nothing is left that fails it
+
+
+@LONG
+def test_a_mistake_is_left_behind_although_the_database_lives(
+    lost_lab: LabStatus, tmp_path: Path
+) -> None:
+    """The host is well, what is in it is not: the target is the moment before (B5, D9)."""
+    back_up()
+    before = context_of(tmp_path / "before")
+    lost = before.settings.host.instance
+    role = before.settings.postgres.operator_role
+    before.ssh.sql(f"CREATE TABLE mistaken (n int); GRANT ALL ON mistaken TO {role};")
+    writer = client(before)
+    for number in range(10):
+        writer.execute("INSERT INTO mistaken VALUES (%s)", (number,))
+    moment = writer.query("SELECT now() AT TIME ZONE 'UTC' AS now")[0]["now"]
+    writer.execute("DELETE FROM mistaken WHERE n % 2 = 0")
+    writer.close()
+    wait_stored(before, before.ssh, before.settings.backup.stanza, switch_segment(before.ssh))
+    before.close()
+
+    given = {"lost_instance": lost, "recovery_target": f"time:{moment:%Y-%m-%dT%H:%M:%S.%f}Z"}
+    with pytest.raises(Refused, match="database lives"):
+        recover(**given)
+    result = recover(**given, although_alive="true")
+    assert result.verdict is Verdict.PASSED, result.reasons
+    found = {finding.id: finding for finding in result.findings}
+    for proven in ("drill.recovery.target-reached", "recover.fence.silent", "recover.backup.full"):
+        assert found[proven].status is Status.PASS, found[proven]
+
+    after = context_of(tmp_path / "after")
+    there = {i.name: i.state for i in after.ask(lightsail.instances())}
+    assert there == {lost: "stopped", after.settings.host.instance: "running"}
+    reader = client(after)
+    back = [row["n"] for row in reader.query("SELECT n FROM mistaken ORDER BY n")]
+    reader.close()
+    assert back == list(range(10))
+    after.close()

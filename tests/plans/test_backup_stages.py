@@ -235,6 +235,19 @@ def test_without_repo2_nothing_speaks_of_it(settings: Settings) -> None:
     assert "DEEP_ARCHIVE" not in lifecycle
 
 
+def test_a_configuration_that_no_backup_holds_gets_a_differential(settings: Settings) -> None:
+    assert plan_of(backup.FIRST_BACKUPS, settings, CONFIGURED).empty
+    changed = parsed("kept_configuration", "changed")
+    (change,) = plan_of(backup.FIRST_BACKUPS, settings, CONFIGURED, kept=changed).changes
+    assert change.id == "backup.configuration"
+    assert "70-own.conf" in change.before
+    assert [deed.argv[-1] for deed in change.deeds if isinstance(deed, RunCommand)] == [
+        "chronos-backup-diff.service"
+    ]
+    of_another = {"15/old": changed["17/main"]}
+    assert plan_of(backup.FIRST_BACKUPS, settings, CONFIGURED, kept=of_another).empty
+
+
 def test_archiving_writes_one_drop_in_and_looks_before_it_restarts(settings: Settings) -> None:
     change = plan_of(backup.ARCHIVING, settings, "unconfigured").changes[0]
     write, look, restart = change.deeds

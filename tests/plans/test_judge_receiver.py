@@ -14,6 +14,8 @@ from chronos_ops.model.errors import UnreadableAnswer
 from chronos_ops.model.finding import Finding, Status
 from chronos_ops.model.question import ShellAnswer
 from chronos_ops.plans import judge_receiver as judges
+from chronos_ops.plans.packages import extension_packages
+from tests.recorded_cases import example_settings
 
 RECORDED = json.loads((Path(__file__).parent / "recorded/restore_preflight.json").read_text())
 HOST: ReceivingHost = receiving_host("17").parse(ShellAnswer(0, RECORDED["host"]))
@@ -126,6 +128,19 @@ def test_packages_that_a_new_host_would_not_get() -> None:
         "postgresql-17-pgvector is not offered",
     ):
         assert word in found.observed
+
+
+def test_what_hardening_preloads_needs_no_declaration() -> None:
+    declared = example_settings()
+    preloaded = ["pg_stat_statements", "pgaudit", "pg_cron"]
+    assert "postgresql-17-pgaudit" not in extension_packages(declared, 17)
+    assert extension_packages(declared, 17, preloaded).count("postgresql-17-pgaudit") == 1
+    packages = [*extension_packages(declared, 17, preloaded), "postgresql-17"]
+    offered: dict[str, str | None] = dict.fromkeys(packages, "1")
+    owned = {"library pgaudit": "postgresql-17-pgaudit"}
+    assert judge_packages(owned, packages, offered).status is Status.PASS
+    other = owned | {"library pg_cron": "postgresql-17-cron"}
+    assert "pg_cron" in judge_packages(other, packages, offered).observed
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '[{"glibc": "2.41", "icu": ""},{}]'])

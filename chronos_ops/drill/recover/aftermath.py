@@ -15,6 +15,7 @@ from chronos_ops.drill.steady import SteadyState, look
 from chronos_ops.execution.context import Context
 from chronos_ops.facts import backups, iam
 from chronos_ops.facts.backups import BackupSet
+from chronos_ops.facts.postgres import IDENTITY
 from chronos_ops.model.errors import ChronosError, UnreadableAnswer
 from chronos_ops.model.finding import Finding, judge
 from chronos_ops.model.outcome import Outcome
@@ -52,6 +53,7 @@ class Aftermath(Scenario):
         findings += give_back(new, major)
         for stage in (backup.DATABASE_ACCESS, backup.STANZA, backup.ARCHIVING):
             findings.append(bring(new, stage)[1])
+        _archive_history(new)
         checked = archive_check(new)
         open_to_applications(new.ssh)
         findings.append(bring(new, hardening.LIGHTSAIL_FIREWALL)[1])
@@ -138,6 +140,7 @@ class Aftermath(Scenario):
     def look_over(self, context: Context, drill: Drill) -> Outcome:
         """The backup runbook's own looks, at the new host."""
         new, _ = self._new(context, drill)
+        kept = bring(new, backup.FIRST_BACKUPS)[1]  # hardening changed files of /etc/postgresql
         looks = (
             host_checks.connection_check,
             backup_checks.verify_repositories,
@@ -147,7 +150,7 @@ class Aftermath(Scenario):
         seen = [each(new) for each in looks]
         return Outcome(
             summary=" ".join(outcome.summary for outcome in seen),
-            findings=[finding for outcome in seen for finding in outcome.findings],
+            findings=[kept, *(finding for outcome in seen for finding in outcome.findings)],
         )
 
     def adopt(self, context: Context, drill: Drill) -> Outcome:
@@ -164,6 +167,18 @@ class Aftermath(Scenario):
             else f"`{path}` names `{new.settings.host.instance}` already.",
             text=diff,
         )
+
+
+def _archive_history(new: Context) -> None:
+    """Where its timeline began: the server archives that at its promotion only, and archiving was
+    off then. Without it no recovery finds from the older sets to this timeline."""
+    identity = new.ask(IDENTITY)
+    if identity.timeline > 1:
+        path = f"{identity.data_directory}/pg_wal/{identity.timeline:08X}.history"
+        stanza = f"--stanza={new.settings.backup.stanza}"
+        argv = ["pgbackrest", stanza, "--no-archive-async", "archive-push", path]
+        with new.journal.interval("deed", f"archive {path}"):
+            new.ssh.run(argv, user="postgres")
 
 
 def _forget_revoked_keys(context: Context) -> None:

@@ -8,9 +8,9 @@ from chronos_ops.connectors.ssh import Ssh
 from chronos_ops.drill import locales
 from chronos_ops.drill.firewall import PATH as DRILL_FIREWALL
 from chronos_ops.execution.context import Context
+from chronos_ops.facts.kept_configuration import KEPT
 from chronos_ops.model.errors import CommandFailed, UnreadableAnswer
 from chronos_ops.model.finding import Finding, judge
-from chronos_ops.plans.jobs import KEPT
 from chronos_ops.plans.postgres_tls import FILE_NAME as TLS_FILE
 
 CLUSTER = "main"
