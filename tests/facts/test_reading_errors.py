@@ -8,6 +8,9 @@ import pytest
 
 from chronos_ops.facts import docker_ports
 from chronos_ops.facts.audit_system import _upgradable
+from chronos_ops.facts.kept_configuration import KEPT_CONFIGURATION
+from chronos_ops.model.errors import UnreadableAnswer
+from chronos_ops.model.question import ShellAnswer
 
 
 @pytest.mark.parametrize("broken", ["iptables-save", "nft"])
@@ -26,3 +29,9 @@ def test_no_list_of_apt_is_not_an_empty_one() -> None:
     assert _upgradable("Listing...\napt/stable 3.0.4 amd64\n") == ["apt/stable 3.0.4 amd64"]
     with pytest.raises(ValueError, match="not apt's list"):
         _upgradable("")
+
+
+def test_a_comparison_that_was_cut_off_does_not_say_that_files_are_alike() -> None:
+    said = "= 17/main\n= 15/old\n| alike\n"
+    with pytest.raises(UnreadableAnswer, match="17/main"):
+        KEPT_CONFIGURATION.parse(ShellAnswer(0, said))
