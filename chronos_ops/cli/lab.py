@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chronos_ops.model.errors import UsageError
+
 if TYPE_CHECKING:
     from chronos_ops.lab.control import LabStatus
 
@@ -24,7 +26,14 @@ def up(name: NameOption = "lab") -> None:
     Missing Debian packages are named and installed first; as a normal user, by sudo.
     """
     from chronos_ops.lab import control
+    from chronos_ops.lab.leftovers import TEST_LABS
 
+    if TEST_LABS.fullmatch(name):
+        raise UsageError(
+            "labs of that name are test runs' own: any other lab removes them",
+            repr(name),
+            hint="another name, as lab-2",
+        )
     _print_status(control.up(name, progress=tell))
 
 

@@ -7,7 +7,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from chronos_ops.cli import app
 from chronos_ops.lab import control, target
 from chronos_ops.lab.acme import LabAcme
 from chronos_ops.lab.aws import describe
@@ -118,3 +120,13 @@ def test_a_host_that_is_no_target_is_refused_before_it_is_written(lab: Places) -
     with pytest.raises(UsageError, match=r"host\.address"):
         target.write_parameters(lab, aws, None, wrong, "10.9.8.0/24", lab.user / "known_hosts")
     assert not target.parameters_file(lab).exists()
+
+
+@pytest.mark.parametrize("name", ["test-99", "test-99-own"])
+def test_a_name_that_only_tests_may_use_is_refused_before_anything_is_booted(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(control, "up", lambda *a, **k: pytest.fail("a lab was booted"))
+    ended = CliRunner().invoke(app, ["lab", "up", "--name", name])
+    assert isinstance(ended.exception, UsageError)
+    assert name in str(ended.exception)
