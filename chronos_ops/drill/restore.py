@@ -149,7 +149,7 @@ def reach_repository(context: Context, host: DrillHost, *, database: int = 0) ->
         )
         host = replace(host, major=found.major, installed=host.installed or found.anything)
         repository.configure(context, host.ssh, host.settings, host.data_directory)
-    packages = extension_packages(host.settings, int(host.major), _preloaded(info))
+    packages = extension_packages(host.settings, int(host.major), _preloaded(info, current.id))
     log = install_log(context, host.provisioned)
     if install_extensions(context, host.ssh, packages, log):
         host = replace(host, installed=True)
@@ -161,12 +161,13 @@ def reach_repository(context: Context, host: DrillHost, *, database: int = 0) ->
     )
 
 
-def _preloaded(info: StanzaInfo) -> set[str]:
-    """Libraries that the source of any set preloaded, as far as it was written down."""
+def _preloaded(info: StanzaInfo, database: int) -> set[str]:
+    """Libraries that a cluster preloaded when any of its sets was made, as far as it is known."""
     found: set[str] = set()
     for backup in info.of_repo(1):
-        with suppress(UnreadableAnswer):  # the look at the chosen set names it
-            found |= set(read_source(backup.source).preloaded) if backup.source else set()
+        if backup.database_id == database and backup.source:
+            with suppress(UnreadableAnswer):  # the look at the chosen set names it
+                found |= set(read_source(backup.source).preloaded)
     return found
 
 
