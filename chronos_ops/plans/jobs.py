@@ -195,7 +195,7 @@ def _first(schedule: Schedule) -> Change:
         id=f"backup.first-{schedule.kind}",
         title=f"take the first {schedule.title}",
         why="WAL alone restores nothing: a base backup must be in every repository (B5)",
-        deeds=(_start(schedule),),
+        deeds=(start_now(schedule),),
         before=f"repo{schedule.repo}: no {schedule.backup_type} backup",
         after=f"repo{schedule.repo}: one {schedule.backup_type} backup",
     )  # no undo: expiry removes it in its time
@@ -206,13 +206,14 @@ def _another(schedule: Schedule, changed: str) -> Change:
         id="backup.configuration",
         title="take a differential backup: the configuration was changed",
         why="files under /etc/postgresql come back only if a backup holds them (B3)",
-        deeds=(_start(schedule),),
+        deeds=(start_now(schedule),),
         before=changed,
         after="the backups hold the present files",
     )  # no undo: expiry removes it in its time
 
 
-def _start(schedule: Schedule) -> RunCommand:
+def start_now(schedule: Schedule) -> RunCommand:
+    """One backup by its own service; what its journal says goes into the error."""
     script = 'systemctl start "$1" || { journalctl -u "$1" -n 40 --no-pager -o cat >&2; exit 1; }'
     argv = ("sh", "-c", script, "start", schedule.service)
     return RunCommand(argv=argv, timeout_seconds=43200)

@@ -22,11 +22,9 @@ from chronos_ops.model.outcome import Outcome
 from chronos_ops.model.timing import Achieved
 from chronos_ops.model.wal import WalSegment
 from chronos_ops.plans import alarms, backup, hardening, monitoring
-from chronos_ops.plans.jobs import Schedule, schedules
+from chronos_ops.plans.jobs import Schedule, schedules, start_now
 
 FLOW_SECONDS = 300.0  # the first metrics of a new host
-_BACKUP_SECONDS = 43200.0
-_START = 'systemctl start "$1" || { journalctl -u "$1" -n 40 --no-pager -o cat >&2; exit 1; }'
 # Page checksums are a property of the restored cluster: to switch them on rewrites all of it.
 _NOT_TONIGHT = (hardening.POSTGRES_CHECKSUMS,)
 
@@ -81,9 +79,9 @@ class Aftermath(Scenario):
         done: list[str] = []
         for schedule in schedules(new.settings):
             if not _taken(new, schedule, timeline):
-                argv = ["sh", "-c", _START, "start", schedule.service]
+                deed = start_now(schedule)
                 new.say(f"{schedule.title} …")
-                new.ssh.run(argv, sudo=True, timeout=_BACKUP_SECONDS)
+                new.ssh.run(deed.argv, sudo=True, timeout=deed.timeout_seconds)
                 done.append(schedule.title)
         findings += [_judge_taken(new, schedule, timeline) for schedule in schedules(new.settings)]
         return Outcome(
