@@ -195,7 +195,8 @@ def forecast(result: Result) -> str:
         axes.set_xlabel(f"size of the backup, with {_size(known['wal'])} of WAL: {known['label']}")
         axes.set_ylabel("recovery time")
         axes.set_title(_forecast_title(known))
-        axes.legend(loc="lower right", frameon=False, fontsize=9.5)
+        # opaque: the line where the objective breaks may pass behind it
+        axes.legend(loc="lower right", edgecolor="none", framealpha=1, fontsize=9.5)
 
     return drawn(4.4, draw)
 
